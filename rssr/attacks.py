@@ -82,12 +82,11 @@ def _ascend(f, y, x, e, eps, step, iterations, norm, loss):
             e = project(e.detach() + step*_direction(grad, norm), eps, norm)
     return best, top
 
-# %% ../nbs/03_attacks.ipynb #2e079ff4
+# %% ../nbs/03_attacks.ipynb #9238859b
 def pgd(f, # estimator: callable (N,3,h,w) -> (N,3,H,W), normalised
     y:torch.Tensor, # inputs (N, 3, h, w), normalised
     x:torch.Tensor, # ground truth, normalised
-    eps_rel:float, # relative radius, see `radius`
-    norm:str='l2', # 'l2' or 'linf'
+    eps_rel:float, norm='l2', # relative radius; 'l2' or 'linf', see `radius`
     iterations:int=10, # gradient steps of each run
     step:float=None, # step as a multiple of eps; 2.5/iterations by default
     restarts:int=1, # runs, each from a new random start
@@ -96,10 +95,9 @@ def pgd(f, # estimator: callable (N,3,h,w) -> (N,3,H,W), normalised
     generator:torch.Generator=None # source of the random starts
     ) -> torch.Tensor: # the attacked input y + e, (N, 3, h, w)
     "Projected gradient ascent (Madry et al. 2018; thesis A.2), best iterate of each image. ValueError for bad radius, norm, counts or shapes."
-    check_images(y); check_images(x, 'x')
+    check_images(y), check_images(x, 'x')
     if len(x)!=len(y): raise ValueError(f'{len(y)} inputs but {len(x)} ground truths')
-    for k, v in dict(iterations=iterations, restarts=restarts).items():
-        if v < 1: raise ValueError(f'{k}={v} must be at least 1')
+    if iterations < 1 or restarts < 1: raise ValueError(f'iterations={iterations} and restarts={restarts} must be at least 1')
     eps, step = radius(eps_rel, y.shape[1:], norm), 2.5/iterations if step is None else step
     if not 0 < step < float('inf'): raise ValueError(f'step={step} must be a positive multiple of eps')
     with frozen(f):
@@ -115,24 +113,22 @@ def fgsm(f, y, x, eps_rel, norm='linf', loss=mse): # as in `pgd`
     "One full step from `y` along the sign of the gradient (l-inf) or the gradient itself (l2). Goodfellow et al. 2015."
     return pgd(f, y, x, eps_rel, norm, iterations=1, step=1., random_start=False, loss=loss)
 
-# %% ../nbs/03_attacks.ipynb #7dbfeedb
+# %% ../nbs/03_attacks.ipynb #20708221
 def linear_worst_case(f, # estimator with `linear(n)`: the matrix M of y -> M y M^T, see `Interpolation`
     y:torch.Tensor, # inputs (N, 3, h, w), normalised
     x:torch.Tensor, # ground truth, normalised
     eps_rel:float # relative radius
     ) -> torch.Tensor: # the worst input in the l2 ball, for the MSE in normalised units
-    "Exact maximiser of ||A(y+e) - x|| over the l2 ball, by bisection in the SVD basis (More and Sorensen 1983)."
+    "Exact maximiser of ||A(y+e) - x|| over the l2 ball, by Newton's method in the SVD basis (More and Sorensen 1983)."
     eps = radius(eps_rel, check_images(y).shape[1:])
     if not eps: return y
     M = [f.linear(n).to(y.device).double() for n in y.shape[-2:]]
     (U1, S1, V1), (U2, S2, V2) = (torch.linalg.svd(m, full_matrices=False) for m in M)
     r = M[0] @ y.double() @ M[1].T - x.double()
-    s, b = S1[:, None]*S2, U1.T @ r @ U2
-    sb, low = s*b, float(s.max())**2
-    size = lambda lam: norms(sb/(lam - s**2))
-    lo = torch.full_like(norms(r), low); hi = low + norms(sb)/eps  # at hi the norm is at most eps
-    for _ in range(60):
-        mid = (lo + hi)/2
-        out = size(mid) > eps
-        lo, hi = torch.where(out, mid, lo), torch.where(out, hi, mid)
-    return y + (V1.mT @ (sb/(hi - s**2)) @ V2).to(y)
+    s = S1[:, None]*S2; sb, top = s*(U1.T @ r @ U2), float(s.max())
+    lam = (top**2 + norms(sb*(s > top*(1-1e-12)))/eps).clamp_min(top**2*(1+1e-12))      # at most the solution
+    for _ in range(100):
+        gap = lam - s**2; z = sb/gap; n = norms(z)
+        if ((n - eps).abs() <= 1e-9*eps).all(): break
+        lam = lam + (n/eps - 1)*n.square()/(z.square()/gap).sum((1,2,3), keepdim=True)
+    return y + (V1.mT @ z @ V2).to(y)

@@ -4,20 +4,18 @@
 
 # %% auto #0
 __all__ = ['MEAN', 'STD', 'EXTENSIONS', 'EMBEDDED', 'KINDS', 'normalise', 'to_pixels', 'radius', 'grey_levels', 'check_images',
-           'BadImage', 'read_image', 'write_file', 'find_images', 'holdout', 'Photographs', 'batches', 'Crops',
+           'BadImage', 'read_image', 'find_images', 'holdout', 'Photographs', 'batches', 'Crops',
            'embedded_photographs', 'open_photographs', 'resize', 'downsample', 'degrade', 'pair',
-           'interpolation_matrix', 'Interpolation', 'show_images', 'progress', 'numbers', 'command']
+           'interpolation_matrix', 'Interpolation', 'show_images']
 
-# %% ../nbs/01_data.ipynb #1e802a55
-import argparse, hashlib, inspect, os, sys
+# %% ../nbs/01_data.ipynb #e5e9a788
+import hashlib, os
 from functools import lru_cache
 from pathlib import Path
 import numpy as np, torch, torch.nn as nn, torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch.utils.data import DataLoader, Dataset
 from fastcore.basics import patch
-from fastcore.docments import docments
-from tqdm import tqdm
 
 # %% ../nbs/01_data.ipynb #cdf16785
 MEAN = torch.tensor((0.4882, 0.4431, 0.3946)).view(3, 1, 1)
@@ -84,20 +82,6 @@ def read_image(path # a JPEG, PNG, WebP or BMP file
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
         raise BadImage(f'{path} cannot be read as an image ({e}): replace or remove it, or skip such files with skip_bad=True (--skip-bad)') from None
 
-# %% ../nbs/01_data.ipynb #f9ad2e61
-def write_file(path, # where
-    data:bytes # what
-    ) -> None:
-    "Write all of `data` or nothing: to a temporary file first, which is then renamed. OSError names the file and the remedy."
-    path = Path(path); part = path.with_name(f'{path.name}.{os.getpid()}.tmp')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(part, 'wb') as f: f.write(data); f.flush(); os.fsync(f.fileno())
-            os.replace(part, path)
-        except OSError: part.unlink(missing_ok=True); raise
-    except OSError as e: raise OSError(e.errno, f'cannot write {path} ({e.strerror}): free some space or choose another output folder') from None
-
 # %% ../nbs/01_data.ipynb #801a7f86
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp')
 
@@ -147,7 +131,7 @@ class Photographs(Dataset):
     @property
     def names(self): return ['/'.join(Path(f).parts[-2:]) for f in self.files]
 
-# %% ../nbs/01_data.ipynb #548af6f3
+# %% ../nbs/01_data.ipynb #142bd5f7
 @patch
 def decoded(self:Photographs, i:int # index
     ) -> np.ndarray: # uint8 (h, w, 3)
@@ -163,6 +147,7 @@ def decoded(self:Photographs, i:int # index
     os.replace(part, kept)                                        # a reader sees a whole file or none
     return a
 
+# %% ../nbs/01_data.ipynb #5aa49223
 @patch
 def __getitem__(self:Photographs, i:int # index
     ) -> torch.Tensor: # uint8 (3, size, size)
@@ -240,7 +225,7 @@ def open_photographs(data=None, # folder, file or list of files; None for the em
     if isinstance(photos, Photographs): return Photographs([photos.files[i] for i in keep], **kw)
     return Crops(photos.images[keep], [photos.names[i] for i in keep])
 
-# %% ../nbs/01_data.ipynb #41c8b568
+# %% ../nbs/01_data.ipynb #17194e3d
 def resize(x:torch.Tensor, # (N, C, h, w)
     size:tuple, # (H, W)
     mode:str='bilinear' # 'bilinear' or 'bicubic'
@@ -258,6 +243,7 @@ def downsample(x:torch.Tensor, # (N, C, h, w)
     if scale < 1 or h%scale or w%scale: raise ValueError(f'scale={scale} does not divide {w}x{h}: crop to a multiple of it')
     return resize(x, (h//scale, w//scale), mode)
 
+# %% ../nbs/01_data.ipynb #55701490
 def degrade(x:torch.Tensor, # (N, C, h, w)
     scale:int, # 2, 4, ...
     mode:str='bilinear' # kernel, both ways
@@ -271,7 +257,7 @@ def pair(x:torch.Tensor, # pixels, (N, 3, h, w)
     "Network input and ground truth in normalised units."
     return normalise(degrade(x, scale)), normalise(x)
 
-# %% ../nbs/01_data.ipynb #ef578f36
+# %% ../nbs/01_data.ipynb #74fe20c2
 KINDS = ('identity', 'projection', 'bicubic', 'lowres')
 
 @lru_cache(maxsize=64)
@@ -283,15 +269,14 @@ def interpolation_matrix(n:int, # side of the image
     if kind=='identity': return torch.eye(n, dtype=torch.float64)
     if kind not in KINDS: raise ValueError(f'kind={kind!r} is unknown: use one of {KINDS}')
     if n%scale: raise ValueError(f'scale={scale} does not divide {n}')
-    basis = torch.eye(n//scale, dtype=torch.float64)[:, None, :, None]                      # one column vector an item
-    up = {m: resize(basis, (n, 1), m)[:, 0, :, 0].T for m in ('bilinear','bicubic')}
+    basis = torch.eye(n//scale, dtype=torch.float64)[:, None, :, None].repeat(1, 1, 1, 2)    # PyTorch resizes pictures one pixel wide wrongly
+    up = {m: resize(basis, (n, 2), m)[:, 0, :, 0].T for m in ('bilinear','bicubic')}
     pinv = torch.linalg.pinv(up['bilinear'])
     return pinv if kind=='lowres' else up['bilinear' if kind=='projection' else 'bicubic'] @ pinv
 
 class Interpolation(nn.Module):
     "A linear estimator: identity (the bilinear input), projection P, bicubic C; or 'lowres', the small image itself. `linear(n)` is its matrix."
-    def __init__(self, scale:int, # 2 or 4
-        kind:str='identity'): # see `interpolation_matrix`
+    def __init__(self, scale, kind='identity'): # 2 or 4; see `interpolation_matrix`
         super().__init__(); self.scale,self.kind = scale,kind
         interpolation_matrix(4*scale, scale, kind)                # a wrong kind fails here, not later
     def linear(self, n): return interpolation_matrix(n, self.scale, self.kind)
@@ -314,38 +299,3 @@ def show_images(images, # pixels, iterable of (3, h, w), row by row
         ax.imshow(im.detach().cpu().permute(1,2,0).clamp(0,1).numpy(), interpolation='nearest')
         if titles: ax.set_title(titles[i], fontsize=8)
     return fig
-
-# %% ../nbs/01_data.ipynb #5d53bb93
-def progress(items, # what to go through
-    desc:str='', # shown before the bar
-    total:int=None # length, if `items` has none
-    ):
-    "A tqdm bar: on stderr in a terminal, on stdout in a notebook (where stderr is shown as an error)."
-    notebook = 'ipykernel' in sys.modules
-    return tqdm(items, desc=desc, total=total, leave=False, dynamic_ncols=not notebook, file=sys.stdout if notebook else sys.stderr, disable=None if not notebook else False)
-
-def numbers(text # '0,0.01,0.02' or a sequence
-    ) -> tuple: # of floats
-    "Parse a comma-separated list. Raises ValueError naming what is no number."
-    parts = text.split(',') if isinstance(text, str) else text
-    try: return tuple(float(p) for p in parts)
-    except ValueError as e: raise ValueError(f'{text!r} is not a list of numbers such as 0,0.01,0.02 ({e})') from None
-
-# %% ../nbs/01_data.ipynb #4e193ac4
-def command(func, # function whose arguments have a type, a default and a comment
-    argv:list=None, # arguments; the command line by default
-    prog:str=None, # name of the command
-    config=None # dataclass whose fields become options too; `func` gets it as first argument
-    ): # what `func` returns
-    "Run `func` as a console command: `--like-this` options, exit status 2 and one line for an error, 130 when interrupted."
-    parser = argparse.ArgumentParser(prog=prog, description=func.__doc__)
-    options = [docments(o, full=True, returns=False, eval_str=True) for o in (config, func) if o]
-    for name, p in [(n, p) for o in options for n, p in o.items() if p.default is not inspect.Parameter.empty]:
-        kind = dict(action=argparse.BooleanOptionalAction) if p.anno is bool else dict(type=p.anno, metavar=p.anno.__name__.upper())
-        parser.add_argument('--'+name.replace('_', '-'), default=p.default, help=f'{p.docment} (default: {p.default})'.replace('%', '%%'), **kind)
-    args = vars(parser.parse_args(argv))
-    try:
-        first = [config(**{k: args.pop(k) for k in options[0]})] if config else []
-        return func(*first, **args)
-    except KeyboardInterrupt: parser.exit(130, f'{prog}: interrupted; the same command goes on from here\n')
-    except (ValueError, TypeError, OSError, ArithmeticError) as e: parser.exit(2, f'{prog}: {e}\n')

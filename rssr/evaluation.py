@@ -7,19 +7,18 @@ __all__ = ['KEY', 'VALUES', 'SIGMAS', 'metrics', 'interval', 'Subject', 'subject
            'write_rows', 'fingerprint', 'sweep', 'table', 'choose_sigma_g', 'picture', 'evaluate', 'rssr_evaluate',
            'sigma_command', 'rssr_sigma']
 
-# %% ../nbs/06_evaluation.ipynb #c586f6ca
-import csv, hashlib, io, json, math, time
+# %% ../nbs/06_evaluation.ipynb #ac41870c
+import csv, hashlib, io, json, math, time, torch
 from dataclasses import dataclass
 from pathlib import Path
-import torch
 from scipy import stats
 from torchmetrics.functional.image import structural_similarity_index_measure
 from . import __version__
 from .attacks import linear_worst_case, pgd, random_on_sphere
-from .data import (Interpolation, STD, batches, command, find_images, grey_levels, holdout, numbers, open_photographs,
-                       pair, progress, radius, show_images, to_pixels, write_file)
+from .data import Interpolation, STD, batches, find_images, grey_levels, holdout, open_photographs, pair, radius, show_images, to_pixels
 from .smoothing import smooth
-from .unet import UNet, _model_path, list_models, load_card, load_model
+from .training import command, derived_seed, numbers, progress
+from .unet import list_models, load_card, load_model, model_path, write_file
 
 # %% ../nbs/06_evaluation.ipynb #9010a28f
 def metrics(out:torch.Tensor, # reconstructions (N, 3, h, w), normalised
@@ -41,7 +40,7 @@ def interval(values:torch.Tensor # one value an image, (N,)
     half = float(stats.t.ppf(.975, n-1)*values.std()/math.sqrt(n)) if n > 1 else math.nan
     return float(values.mean()), half
 
-# %% ../nbs/06_evaluation.ipynb #70677348
+# %% ../nbs/06_evaluation.ipynb #cf44f8ca
 @dataclass
 class Subject:
     "One row group of a table."
@@ -53,18 +52,20 @@ class Subject:
     eps_train: float = 0. # adversary it was trained against
     weights: str = '' # start of the hash of its weights
 
+# %% ../nbs/06_evaluation.ipynb #95d41b67
 def subjects(models=None, # names or paths; the shipped models of that scale by default
     scale:int=2, # upsampling factor
     device='cpu' # where to put the models
     ) -> list: # of `Subject`: interpolation first, always
     "Interpolation, the models, and noise on the undefended one. Smoothing models come without smoothing and with the sigma_g of their card. ValueError if a model is of another scale."
-    names = [n for n in list_models() if load_card(n)['scale']==scale] if models is None else list(models)
+    order = lambda n: (load_card(n)['eps_rel'], load_card(n)['sigma_f'])                  # undefended, smoothing, adversarial
+    names = sorted([n for n in list_models() if load_card(n)['scale']==scale], key=order) if models is None else list(models)
     rows = [Subject('bilinear (identity)', Interpolation(scale)), Subject('bicubic', Interpolation(scale, 'bicubic'))]
     for name in names:
         f = load_model(name, device); c = f.card
         if c['scale']!=scale: raise ValueError(f"{name} was trained for x{c['scale']}, not x{scale}: give --scale {c['scale']} or other models")
         made, f = dict(sigma_f=c['sigma_f'], eps_train=c['eps_rel'], weights=c['sha256'][:12]), f.folded()
-        chosen = c.get('sigma_g', {}).get('chosen', c['sigma_f'])
+        chosen = c.get('sigma_g', {}).get('chosen', c['sigma_f'])  # see `choose_sigma_g`
         rows.append(Subject(c['name'], f, tuple(sorted({0., chosen})), **made))
         if not c['sigma_f'] and not c['eps_rel']: rows.append(Subject(f"{c['name']}, noise", f, perturb='noise', **made))
     return rows
@@ -120,28 +121,31 @@ def write_rows(path, # csv file
 
 def _key(row): return tuple(f'{float(row[k]):.9g}' if isinstance(row[k], (int, float)) else str(row[k]) for k in KEY)
 
-# %% ../nbs/06_evaluation.ipynb #cd9af94d
-def _measure(s, photos, scale, eps_rel, sigmas, k, attack, seed, device, bar, batch_size=16, **kw):
+# %% ../nbs/06_evaluation.ipynb #66ca4286
+def _generator(device, *parts): return torch.Generator(device).manual_seed(derived_seed(*parts))
+
+def _measure(s, photos, scale, eps_rel, sigmas, k, attack, seed, device, bar, floors, batch_size=16, **kw):
     "Metrics of one subject at one radius for several sigma_g: ({sigma_g: {metric: (N,)}}, what was done)."
     each, identity, done = {g: [] for g in sigmas}, Subject('', Interpolation(scale)), 'none'
     for b, (_, p) in enumerate(batches(photos, batch_size, **kw)):
         y, x = pair(p.to(device), scale)
-        r = torch.Generator(device).manual_seed(1000*seed + b)
-        z, done = perturbed(s, y, x, eps_rel, attack, r)
+        if (eps_rel, b) not in floors:
+            floors[eps_rel, b] = metrics(perturbed(identity, y, x, eps_rel, attack, _generator(device, seed, b, 0))[0], x)['psnr']
+        z, done = perturbed(s, y, x, eps_rel, attack, _generator(device, seed, b, 1))
         with torch.no_grad():
-            floor = metrics(perturbed(identity, y, x, eps_rel, attack, r)[0] if eps_rel else y, x)['psnr']
             for g in sigmas:
-                m = metrics(smooth(s.f, z, g, k if g else 1, torch.Generator(device).manual_seed(1000*seed + b)), x)
-                each[g].append(m | dict(gain=m['psnr'] - floor))
+                m = metrics(smooth(s.f, z, g, k if g else 1, _generator(device, seed, b, 2)), x)
+                each[g].append(m | dict(gain=m['psnr'] - floors[eps_rel, b]))
         bar.update(len(p))
     return {g: {m: torch.cat([e[m] for e in v]).cpu() for m in v[0]} for g, v in each.items()}, done
 
-# %% ../nbs/06_evaluation.ipynb #1af8fd78
+# %% ../nbs/06_evaluation.ipynb #1a313b86
 def fingerprint(photos # `Photographs` or `Crops`
     ) -> str: # 8 hexadecimal digits
     "Of the names of the photographs: two results with the same one stand on the same set."
     return hashlib.sha1('\n'.join(map(str, photos.names)).encode()).hexdigest()[:8]
 
+# %% ../nbs/06_evaluation.ipynb #c9fdf312
 def sweep(who:list, # of `Subject`
     photos, # `Photographs` or `Crops`
     path, # csv file: rows that are there are kept and not computed again
@@ -150,24 +154,19 @@ def sweep(who:list, # of `Subject`
     eps_rels=(0., .01, .02, .05), # relative radii
     k:int=50, # draws of the smoothed estimators
     attack:Attack=Attack(), # settings
-    seed:int=0, # of starts and noise
-    device='cpu', # where the models are
-    **kw # `workers`, `skip_bad`, passed to `batches`
-    ) -> list: # the rows that were asked for, in order
-    "All subjects at all radii and all their sigma_g, appended to `path` as they are finished."
+    seed:int=0, device='cpu', **kw): # of starts and noise; where the models are; `workers`, `skip_bad` of `batches`
+    "All subjects at all radii and all their sigma_g, added to `path` as they are finished. Returns the rows that were asked for, in order."
     if k < 1: raise ValueError(f'k={k} must be at least 1')
-    path = Path(path); rows = read_rows(path) if path.exists() else []
-    write_rows(path, rows)                                        # fails now, not after an hour
-    have, jobs = {_key(r): r for r in rows}, []
-    for s in who:
-        for e in eps_rels:
-            need = {g: _row(s, e, g, k, attack, seed, data, scale, photos) for g in s.sigma_gs}
-            jobs.append((s, e, need, [g for g, r in need.items() if _key(r) not in have]))
+    rows = read_rows(path) if Path(path).exists() else []; write_rows(path, rows)           # fails now, not after an hour
+    have = {_key(r): r for r in rows}
+    jobs = [(s, e, {g: _row(s, e, g, k, attack, seed, data, scale, photos) for g in s.sigma_gs}) for s in who for e in eps_rels]
+    jobs = [(s, e, need, [g for g, r in need.items() if _key(r) not in have]) for s, e, need in jobs]
+    floors = {}                                                   # PSNR of interpolation at its worst, shared by all subjects
     with progress(None, '', sum(len(photos) for *_, todo in jobs if todo)) as bar:
         for s, e, need, todo in jobs:
             if not todo: continue
             bar.set_description(f'{s.name} eps_rel {e}'); start = time.time()
-            each, done = _measure(s, photos, scale, e, todo, k, attack, seed, device, bar, **kw)
+            each, done = _measure(s, photos, scale, e, todo, k, attack, seed, device, bar, floors, **kw)
             for g in todo: have[_key(need[g])] = need[g] | _summary(each[g], s, done, start, device); rows.append(have[_key(need[g])])
             write_rows(path, rows)
     return [have[_key(r)] for _, _, need, _ in jobs for r in need.values()]
@@ -220,7 +219,7 @@ def choose_sigma_g(name, # model: shipped name or path
     rows = sweep([s], photos, path, scale=f.card['scale'], eps_rels=(eps_rel,), device=device, **kw)
     return max(rows, key=lambda r: r['ssim'])['sigma_g'], rows
 
-# %% ../nbs/06_evaluation.ipynb #7b329dde
+# %% ../nbs/06_evaluation.ipynb #18ce1534
 def picture(who:list, # of `Subject`
     p:torch.Tensor, # one photograph, pixels (3, h, w)
     scale:int=2, # upsampling factor
@@ -233,20 +232,19 @@ def picture(who:list, # of `Subject`
     shown = next((s for s in who if not hasattr(s.f, 'linear')), who[0])
     images, titles = [], []
     for e in (0., eps_rel):
-        z = {s.name: perturbed(s, y, x, e, attack, torch.Generator(y.device).manual_seed(seed))[0] for s in who}
+        z = {s.name: perturbed(s, y, x, e, attack, _generator(y.device, seed, 1))[0] for s in who}
         row = [('attacked input' if e else 'input', z[shown.name])]
         with torch.no_grad():
             for s in who:
                 g = max(s.sigma_gs)
-                row.append((s.name + (f'\nsigma_g {g:g}' if g else ''), smooth(s.f, z[s.name], g, k if g else 1, torch.Generator(y.device).manual_seed(seed))))
+                row.append((s.name + (f'\nsigma_g {g:g}' if g else ''), smooth(s.f, z[s.name], g, k if g else 1, _generator(y.device, seed, 2))))
         q = [metrics(o, x) for _, o in row]
         titles += [f"{t}\n{float(m['psnr']):.2f} dB / {float(m['ssim']):.3f}" for (t, _), m in zip(row, q)] + ['ground truth\n' if not e else f'attack x10\neps_rel {e:g}']
         images += [to_pixels(o)[0] for _, o in row] + [p if not e else .5 + 10*((z[shown.name] - y)[0]*STD.to(y))]
     return show_images(images, titles, columns=len(who)+2, size=1.5)
 
-# %% ../nbs/06_evaluation.ipynb #676c1bb9
-def evaluate(
-    data:str='', # folder of photographs, every one of which is used; the embedded ones by default
+# %% ../nbs/06_evaluation.ipynb #cdb41e7f
+def evaluate(data:str='', # folder of photographs, every one of which is used; the embedded ones by default
     models:str='', # comma-separated names or .safetensors files; the shipped ones of that scale by default
     scale:int=2, # upsampling factor, 2 or 4
     eps_rel:str='0,0.01,0.02,0.05', # relative radii of the attack, normalised units
@@ -259,19 +257,18 @@ def evaluate(
     out:str='rssr_results', # folder for results.csv, table.md and picture.png; a second call goes on from there
     device:str='cpu', # cpu, cuda, ...
     workers:int=0, # processes that read photographs
-    skip_bad:bool=False # leave damaged and small files out, and say how many
-    ) -> list: # rows
+    skip_bad:bool=False): # leave damaged and small files out, and say how many
     "Attack models, smooth them, measure them: one table, one picture, one csv file."
-    out, radii, attack = Path(out), numbers(eps_rel), Attack(norm, attack_iterations, None, restarts)
+    out, radii, attack = Path(out), tuple(dict.fromkeys(numbers(eps_rel))), Attack(norm, attack_iterations, None, restarts)
     for e in radii: radius(e, (3,1,1), norm)
     photos = open_photographs(data or None, images=images or (None if data else 16))
     who = subjects([m.strip() for m in models.split(',')] if models else None, scale, device)
-    label = Path(data).resolve().name if data else 'embedded'
+    label = '/'.join(Path(data).resolve().parts[-2:]) if data else 'embedded'
     rows = sweep(who, photos, out/'results.csv', label, scale, radii, k, attack, seed, device, workers=workers, skip_bad=skip_bad)
     _report(rows, who, photos, out, scale, max(radii), k, attack, seed, device)
     return rows
 
-# %% ../nbs/06_evaluation.ipynb #3a9c18d1
+# %% ../nbs/06_evaluation.ipynb #f56e1220
 def _report(rows, who, photos, out, scale, eps_rel, k, attack, seed, device):
     "Print and write the tables, and draw the picture of the middle photograph."
     n = f"{int(rows[0]['n'])} photographs" + (f" ({len(photos.skipped)} of {len(photos)} skipped: {', '.join(photos.skipped)})" if photos.skipped else '')
@@ -287,11 +284,12 @@ def _report(rows, who, photos, out, scale, eps_rel, k, attack, seed, device):
     from matplotlib import pyplot; pyplot.close(fig)
     print(f'wrote {out}/results.csv, {out}/table.md, {out}/picture.png')
 
+# %% ../nbs/06_evaluation.ipynb #9633a4f3
 def rssr_evaluate(argv=None):
     "Console command: `evaluate`."
     command(evaluate, argv, 'rssr_evaluate')
 
-# %% ../nbs/06_evaluation.ipynb #0fa46851
+# %% ../nbs/06_evaluation.ipynb #6be289a8
 def sigma_command(
     model:str='x2_smoothing_0.1', # shipped name or .safetensors file
     data:str='', # the folder that the model was trained on: the photographs held out of its subfolder train are used; embedded ones by default
@@ -311,10 +309,11 @@ def sigma_command(
     for r in rows: print(f"sigma_g {r['sigma_g']:<5g} SSIM {r['ssim']:.4f} ± {r['ssim_ci']:.4f}  PSNR {r['psnr']:.2f} ± {r['psnr_ci']:.2f} dB" + ('  <- best SSIM' if r['sigma_g']==best else ''))
     print(f"{model}: sigma_g = {best:g}, chosen at eps_rel {eps_rel:g} on {int(rows[0]['n'])} photographs ({label}); report results on others")
     if write:
-        path = _model_path(model).with_suffix('.json'); card = load_card(model)
+        path = model_path(model).with_suffix('.json'); card = load_card(model)
         card['sigma_g'] = dict(chosen=best, eps_rel=eps_rel, by='ssim', data=label, n=int(rows[0]['n']), k=k, attack_iterations=attack_iterations, seed=seed)
         write_file(path, (json.dumps(card, indent=1)+'\n').encode())
 
+# %% ../nbs/06_evaluation.ipynb #0c57cdd0
 def rssr_sigma(argv=None):
     "Console command: `sigma_command`."
     command(sigma_command, argv, 'rssr_sigma')
