@@ -113,7 +113,7 @@ def fgsm(f, y, x, eps_rel, norm='linf', loss=mse): # as in `pgd`
     "One full step from `y` along the sign of the gradient (l-inf) or the gradient itself (l2). Goodfellow et al. 2015."
     return pgd(f, y, x, eps_rel, norm, iterations=1, step=1., random_start=False, loss=loss)
 
-# %% ../nbs/03_attacks.ipynb #20708221
+# %% ../nbs/03_attacks.ipynb #ca951728
 def linear_worst_case(f, # estimator with `linear(n)`: the matrix M of y -> M y M^T, see `Interpolation`
     y:torch.Tensor, # inputs (N, 3, h, w), normalised
     x:torch.Tensor, # ground truth, normalised
@@ -126,9 +126,11 @@ def linear_worst_case(f, # estimator with `linear(n)`: the matrix M of y -> M y 
     (U1, S1, V1), (U2, S2, V2) = (torch.linalg.svd(m, full_matrices=False) for m in M)
     r = M[0] @ y.double() @ M[1].T - x.double()
     s = S1[:, None]*S2; sb, top = s*(U1.T @ r @ U2), float(s.max())
-    lam = (top**2 + norms(sb*(s > top*(1-1e-12)))/eps).clamp_min(top**2*(1+1e-12))      # at most the solution
+    lam = (top**2 + norms(sb*(s > top*(1-1e-12)))/eps).clamp_min(top**2*(1+1e-9))       # left of the solution, if there is one
     for _ in range(100):
         gap = lam - s**2; z = sb/gap; n = norms(z)
-        if ((n - eps).abs() <= 1e-9*eps).all(): break
-        lam = lam + (n/eps - 1)*n.square()/(z.square()/gap).sum((1,2,3), keepdim=True)
+        if (n <= eps*(1+1e-9)).all(): break
+        lam = lam + (n/eps - 1).clamp_min(0)*n.square()/(z.square()/gap).sum((1,2,3), keepdim=True)
+    i = s.argmax(); rest = (eps**2 - n.square()).flatten().clamp_min(0)                    # what is left goes along the largest s
+    z.flatten(2)[:, 0, i] += torch.where(sb.flatten(2)[:, 0, i] < 0, -1, 1)*((z.flatten(2)[:, 0, i].square() + rest).sqrt() - z.flatten(2)[:, 0, i].abs())
     return y + (V1.mT @ z @ V2).to(y)

@@ -82,7 +82,7 @@ def read_image(path # a JPEG, PNG, WebP or BMP file
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
         raise BadImage(f'{path} cannot be read as an image ({e}): replace or remove it, or skip such files with skip_bad=True (--skip-bad)') from None
 
-# %% ../nbs/01_data.ipynb #801a7f86
+# %% ../nbs/01_data.ipynb #464407c1
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp')
 
 def find_images(root, # folder, however deep, or one file
@@ -90,7 +90,7 @@ def find_images(root, # folder, however deep, or one file
     ) -> list: # sorted paths
     "All image files under `root`. Raises FileNotFoundError for a wrong path, ValueError for a folder without images."
     root = Path(root).expanduser()
-    if not root.exists(): raise FileNotFoundError(f'{root} does not exist: give a folder of photographs, or leave the data out to use the embedded ones')
+    if not root.exists(): raise FileNotFoundError(f'{root} does not exist: give a folder of photographs')
     if root.is_file(): return [root]
     if split and (root/split).is_dir(): root = root/split
     found, seen = [], set()
@@ -102,7 +102,7 @@ def find_images(root, # folder, however deep, or one file
     if not found: raise ValueError(f"{root} holds no image: looked in all its subfolders for {', '.join(EXTENSIONS)}")
     return sorted(found)
 
-# %% ../nbs/01_data.ipynb #00ed4f03
+# %% ../nbs/01_data.ipynb #42f63ef1
 def holdout(files:list, # paths
     fraction:float=.1 # share to set aside, in (0,1)
     ) -> tuple: # (the rest, those set aside)
@@ -110,7 +110,7 @@ def holdout(files:list, # paths
     def key(p): return int(hashlib.sha1('/'.join(Path(p).parts[-2:]).encode()).hexdigest()[:8], 16)/16**8
     held = [p for p in files if key(p) < fraction]
     rest = [p for p in files if key(p) >= fraction]
-    if not held or not rest: raise ValueError(f'{len(files)} files are too few to set {fraction:.0%} aside: give more photographs or another fraction')
+    if not held or not rest: raise ValueError(f'{len(files)} files are too few to set {fraction:.0%} aside: give more photographs')
     return rest, held
 
 # %% ../nbs/01_data.ipynb #3afd57df
@@ -131,7 +131,7 @@ class Photographs(Dataset):
     @property
     def names(self): return ['/'.join(Path(f).parts[-2:]) for f in self.files]
 
-# %% ../nbs/01_data.ipynb #142bd5f7
+# %% ../nbs/01_data.ipynb #bf4d0adf
 @patch
 def decoded(self:Photographs, i:int # index
     ) -> np.ndarray: # uint8 (h, w, 3)
@@ -143,8 +143,10 @@ def decoded(self:Photographs, i:int # index
     try: return np.load(kept, mmap_mode='r')
     except (OSError, ValueError, EOFError): pass                  # not there, or cut short by a full disk: decode again
     a, part = read_image(self.files[i]), self.cache/f'{key}.{os.getpid()}.tmp'
-    with open(part, 'wb') as f: np.save(f, a)
-    os.replace(part, kept)                                        # a reader sees a whole file or none
+    try:
+        with open(part, 'wb') as f: np.save(f, a)
+        os.replace(part, kept)                                    # a reader sees a whole file or none
+    except OSError: part.unlink(missing_ok=True)                  # a full disk costs the cache, not the picture
     return a
 
 # %% ../nbs/01_data.ipynb #5aa49223
@@ -257,7 +259,7 @@ def pair(x:torch.Tensor, # pixels, (N, 3, h, w)
     "Network input and ground truth in normalised units."
     return normalise(degrade(x, scale)), normalise(x)
 
-# %% ../nbs/01_data.ipynb #74fe20c2
+# %% ../nbs/01_data.ipynb #625fad37
 KINDS = ('identity', 'projection', 'bicubic', 'lowres')
 
 @lru_cache(maxsize=64)
@@ -268,7 +270,7 @@ def interpolation_matrix(n:int, # side of the image
     "The matrix M of the separable map `y -> M y M^T`."
     if kind=='identity': return torch.eye(n, dtype=torch.float64)
     if kind not in KINDS: raise ValueError(f'kind={kind!r} is unknown: use one of {KINDS}')
-    if n%scale: raise ValueError(f'scale={scale} does not divide {n}')
+    if scale < 1 or n%scale: raise ValueError(f'scale={scale} does not divide {n}')
     basis = torch.eye(n//scale, dtype=torch.float64)[:, None, :, None].repeat(1, 1, 1, 2)    # PyTorch resizes pictures one pixel wide wrongly
     up = {m: resize(basis, (n, 2), m)[:, 0, :, 0].T for m in ('bilinear','bicubic')}
     pinv = torch.linalg.pinv(up['bilinear'])

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SCHEDULES', 'TrainConfig', 'learning_rate', 'training_loss', 'validate', 'derived_seed', 'save_checkpoint',
-           'load_checkpoint', 'progress', 'train', 'numbers', 'command', 'train_folder', 'rssr_train']
+           'load_checkpoint', 'progress', 'train', 'numbers', 'check_device', 'command', 'train_folder', 'rssr_train']
 
 # %% ../nbs/05_training.ipynb #f5c9620f
 import argparse, copy, inspect, json, math, sys, time
@@ -107,15 +107,15 @@ def save_checkpoint(path, model, average, opt, cfg, history):
     t = {k: v.detach().cpu().contiguous().clone() for k,v in _tensors(model, average, opt).items()}
     write_file(path, save_safetensors(t, metadata=dict(config=json.dumps(asdict(cfg)), history=json.dumps(history))))
 
-# %% ../nbs/05_training.ipynb #c97d1bd7
+# %% ../nbs/05_training.ipynb #58d4e240
 def load_checkpoint(path, model, average, opt, cfg
     ) -> list: # the history so far, one entry an epoch
     "Continue a run. ValueError if the file is damaged or belongs to another recipe."
     try:
         with safe_open(path, 'pt') as file:
-            meta, t = file.metadata(), {k: file.get_tensor(k) for k in file.keys()}
+            t = {k: file.get_tensor(k) for k in file.keys()}
+            was, history = (json.loads(file.metadata()[k]) for k in ('config', 'history'))
     except Exception as e: raise ValueError(f'{path} is no readable checkpoint ({e}): delete it to start again') from None
-    was = json.loads(meta['config'])
     changed = [f'{k}: {was.get(k)!r} there, {v!r} now' for k,v in asdict(cfg).items() if was.get(k)!=v]
     if changed: raise ValueError(f"{path} was made by another recipe ({'; '.join(changed)}): use the old values, another name, or delete it")
     def part(prefix): return {k[len(prefix):]: v for k,v in t.items() if k.startswith(prefix)}
@@ -123,7 +123,7 @@ def load_checkpoint(path, model, average, opt, cfg
     if average: average.load_state_dict(part('ema.'))
     for i, p in enumerate(model.parameters()):
         opt.state[p] = {k: v if k=='step' else v.to(p) for k,v in part(f'opt.{i}.').items()}
-    return json.loads(meta['history'])
+    return history
 
 # %% ../nbs/05_training.ipynb #ecacbc57
 def progress(items, # what to go through
@@ -229,6 +229,14 @@ def numbers(text # '0,0.01,0.02' or a sequence
     try: return tuple(float(p) for p in parts)
     except ValueError as e: raise ValueError(f'{text!r} is not a list of numbers such as 0,0.01,0.02 ({e})') from None
 
+# %% ../nbs/05_training.ipynb #0840ae03
+def check_device(name # 'cpu', 'cuda', 'cuda:1', ...
+    ) -> str: # the same
+    "ValueError if PyTorch cannot compute there."
+    try: torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as e: raise ValueError(f"device={name!r} cannot be used ({str(e).splitlines()[0]}): use cpu, or cuda on a machine with a working GPU") from None
+    return name
+
 # %% ../nbs/05_training.ipynb #4e193ac4
 def command(func, # function whose arguments have a type, a default and a comment
     argv:list=None, # arguments; the command line by default
@@ -248,7 +256,7 @@ def command(func, # function whose arguments have a type, a default and a commen
     except KeyboardInterrupt: parser.exit(130, f'{prog}: interrupted; the same command goes on from here\n')
     except (ValueError, TypeError, OSError, ArithmeticError) as e: parser.exit(2, f'{prog}: {e}\n')
 
-# %% ../nbs/05_training.ipynb #cab27d68
+# %% ../nbs/05_training.ipynb #51dac24b
 def train_folder(cfg, # a `TrainConfig`
     data:str='', # folder of photographs; its subfolder train is used if there is one
     out:str='runs', # folder for checkpoint, weights and card
@@ -263,7 +271,7 @@ def train_folder(cfg, # a `TrainConfig`
     photos = Photographs(rest, crop='random', flip=True, seed=cfg.seed, cache=cache or None)
     val = Photographs(held, cache=cache or None)
     about = f'{Path(data).resolve().name} ({len(rest)} for training, {len(held)} held out)'
-    f = train(cfg, photos, val, out, about, device, tensorboard, workers=workers, skip_bad=skip_bad)
+    f = train(cfg, photos, val, out, about, check_device(device), tensorboard, workers=workers, skip_bad=skip_bad)
     for p in (photos, val):
         if p.skipped: print(f'skipped {len(p.skipped)} of {len(p)} files, for example: {next(iter(p.skipped.values()))}')
     v = f.card['validation']

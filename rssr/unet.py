@@ -67,12 +67,12 @@ def folded(self:UNet
         for i in (0, 3): block[i], block[i+1] = fuse_conv_bn_eval(block[i], block[i+1]), nn.Identity()
     return f.to(memory_format=torch.channels_last).requires_grad_(False)
 
-# %% ../nbs/02_unet.ipynb #f9ad2e61
+# %% ../nbs/02_unet.ipynb #285a32ef
 def write_file(path, # where
     data:bytes # what
     ) -> None:
     "Write all of `data` or nothing: to a temporary file first, which is then renamed. OSError names the file and the remedy."
-    path = Path(path); part = path.with_name(f'{path.name}.{os.getpid()}.tmp')
+    path = Path(path); part = path.with_name(f'{path.name}.tmp')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -96,7 +96,7 @@ def save_model(model:UNet, # the network
     for p, data in ((path, raw), (path.with_suffix('.json'), (json.dumps(card, indent=1)+'\n').encode())): write_file(p, data)
     return path
 
-# %% ../nbs/02_unet.ipynb #e2064004
+# %% ../nbs/02_unet.ipynb #7b674e96
 def list_models(folder=WEIGHTS # where to look; the shipped weights by default
     ) -> list: # names for `load_model`
     "Names of the models in a folder."
@@ -109,18 +109,21 @@ def model_path(name # a shipped name or the path of a .safetensors file
     if path.exists(): return path
     if Path(name).suffix=='.safetensors' and Path(name).exists(): return Path(name)
     near = difflib.get_close_matches(str(name), list_models(), 1, .3)
-    raise ValueError(f'model {str(name)!r} is unknown{f": did you mean {near[0]!r}?" if near else ""} '
+    raise ValueError(f'model {str(name)!r} is unknown{f": did you mean {near[0]!r}?" if near else "."} '
                      f'Give the path of a .safetensors file or one of {", ".join(list_models()) or "none shipped"}')
 
 def load_card(name # a shipped name or the path of a .safetensors file
     ) -> dict: # the card
     "The card of a model. ValueError for an unknown name, FileNotFoundError or ValueError if there is no readable card beside the weights."
     path = model_path(name).with_suffix('.json')
-    try: return json.loads(path.read_text())
+    try:
+        card = json.loads(path.read_text())
+        if missing := {'architecture','sha256','scale','sigma_f','eps_rel'} - set(card): raise ValueError(f'it lacks {sorted(missing)}')
     except FileNotFoundError: raise FileNotFoundError(f'{path} is missing: the weights need their card beside them') from None
-    except ValueError as e: raise ValueError(f'{path} is no valid card ({e}): copy weights and card again') from None
+    except (ValueError, TypeError) as e: raise ValueError(f'{path} is no valid card ({e}): copy weights and card again') from None
+    return card
 
-# %% ../nbs/02_unet.ipynb #fa292ea4
+# %% ../nbs/02_unet.ipynb #e97fc1af
 def load_model(name, # a name from `list_models()`, or the path of a .safetensors file with its card beside it
     device='cpu' # where to put it
     ) -> UNet: # in evaluation mode; `.card` holds the card
@@ -133,7 +136,7 @@ def load_model(name, # a name from `list_models()`, or the path of a .safetensor
         model = UNet(**card['architecture'])
         model.load_state_dict({k: v.float() if v.is_floating_point() else v for k,v in load_safetensors(raw).items()})
     except (KeyError, TypeError, RuntimeError, SafetensorError) as e:
-        raise ValueError(f'{path} does not fit the architecture on its card: {str(e).splitlines()[0]}') from None
+        raise ValueError(f'{path} does not fit the architecture on its card: {" ".join(str(e).split())[:150]}') from None
     model.card = card
     return model.to(device).eval()
 

@@ -1,0 +1,247 @@
+"Each kind of bad input: the right exception, which names the value or the file and what to do about it."
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from PIL import Image
+
+from rssr.attacks import pgd
+from rssr.data import Photographs, batches, embedded_photographs, find_images, open_photographs, pair, radius, read_image
+from rssr.evaluation import metrics, read_rows, rssr_evaluate, rssr_sigma, write_rows
+from rssr.smoothing import smooth
+from rssr.training import TrainConfig, load_checkpoint, rssr_train, save_checkpoint
+from rssr.unet import WEIGHTS, PixelModel, UNet, load_model, save_model, write_file
+
+MODEL = 'x2_standard'
+CROPS = embedded_photographs()
+Y, X = pair(CROPS.images[:1].float()/255, 2)
+
+
+def same(y): return y
+
+
+def png(path, i=0, size=160):
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(CROPS.images[i].permute(1, 2, 0).numpy()).resize((size, size)).save(path)
+    return path
+
+
+def truncated_jpeg(path):
+    Image.open(png(path.with_suffix('.png'))).save(path)
+    path.write_bytes(path.read_bytes()[:-500])
+    return path
+
+
+def text_file(path):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text('no picture\n')
+    return path
+
+
+def folder(path, good=0, corrupt=0, small=0):
+    path.mkdir()
+    for i in range(good): png(path/f'good {i}.png', i)
+    for i in range(corrupt): text_file(path/f'corrupt {i}.png')
+    for i in range(small): png(path/f'small {i}.png', i, 159)
+    return path
+
+
+def first_crop(path): return Photographs([path])[0]
+def all_crops(path, **kw): return list(batches(open_photographs(path), **kw))
+
+
+def weights(tmp, change=None, **card):
+    "A copy of a shipped model with its weights changed by `change` and its card by `card`."
+    path = tmp/'copy.safetensors'
+    raw = bytearray((WEIGHTS/f'{MODEL}.safetensors').read_bytes())
+    path.write_bytes(change(raw) if change else raw)
+    path.with_suffix('.json').write_text(json.dumps(json.loads((WEIGHTS/f'{MODEL}.json').read_text()) | card))
+    return path
+
+
+def one_byte(raw):
+    raw[-1000] ^= 1
+    return raw
+
+
+def load_with_card(tmp, text):
+    path = weights(tmp)
+    if text is None: path.with_suffix('.json').unlink()
+    else: path.with_suffix('.json').write_text(text)
+    load_model(path)
+
+
+def other_architecture(tmp):
+    args = json.loads((WEIGHTS/f'{MODEL}.json').read_text())['architecture']
+    load_model(weights(tmp, architecture=args | dict(widths=[8, 16, 32, 64, 100])))  # the hash is of the weights: it still fits
+
+
+def load_point(tmp, cut=None, **changes):
+    model = UNet()
+    opt = torch.optim.Adam(model.parameters())
+    save_checkpoint(tmp/'run.checkpoint.safetensors', model, None, opt, TrainConfig(), [])
+    raw = (tmp/'run.checkpoint.safetensors').read_bytes()
+    (tmp/'run.checkpoint.safetensors').write_bytes(raw[:cut])
+    load_checkpoint(tmp/'run.checkpoint.safetensors', model, None, opt, TrainConfig(**changes))
+
+
+def weights_as_point(tmp):
+    model = UNet()
+    load_checkpoint(weights(tmp), model, None, torch.optim.Adam(model.parameters()), TrainConfig())
+
+
+def rows_of(path, raw):
+    path.write_bytes(raw)
+    read_rows(path)
+
+
+class ReturnsNaN(torch.nn.Module):
+    def forward(self, y): return y*float('nan')
+
+
+TABLE = [  # what, how (given an empty folder), exception, words of its message
+    ('wrong path', lambda t: find_images(t/'nowhere'), FileNotFoundError, ['nowhere', 'does not exist', 'give a folder']),
+    ('wrong file', lambda t: read_image(t/'a.png'), FileNotFoundError, ['a.png', 'does not exist']),
+    ('empty folder', lambda t: find_images(folder(t/'empty')), ValueError, ['empty', 'no image', 'looked in', '.jpg', '.webp']),
+    ('only a corrupt file', lambda t: all_crops(folder(t/'d', corrupt=1)), ValueError, ['corrupt 0.png', 'replace or remove', 'skip_bad=True']),
+    ('only a corrupt file, skipped', lambda t: all_crops(folder(t/'d', corrupt=1), skip_bad=True), ValueError, ['none of 1 files', 'corrupt 0.png']),
+    ('truncated jpeg', lambda t: read_image(truncated_jpeg(t/'cut.jpg')), ValueError, ['cut.jpg', 'truncated', 'replace or remove']),
+    ('text named png', lambda t: read_image(text_file(t/'text.png')), ValueError, ['text.png', 'cannot be read', 'replace or remove']),
+    ('small image', lambda t: first_crop(png(t/'small.png', size=159)), ValueError, ['small.png', '159x159', '160x160', 'remove it', 'skip_bad=True']),
+    ('no photographs asked for', lambda t: open_photographs(images=0), ValueError, ['images=0', 'at least 1']),
+    ('scale 3', lambda t: pair(CROPS.images[:1].float()/255, 3), ValueError, ['scale=3', '160x160', 'multiple']),
+    ('3-D input', lambda t: smooth(same, Y[0], .1), ValueError, ['(3, 160, 160)', '(N, 3, h, w)', 'y[None]']),
+    ('one channel', lambda t: smooth(same, Y[:, :1], .1), ValueError, ['(1, 1, 160, 160)', 'convert grey images to RGB']),
+    ('numpy array', lambda t: smooth(same, Y.numpy(), .1), TypeError, ['ndarray', 'torch tensor']),
+    ('uint8', lambda t: smooth(same, CROPS.images[:1], .1), TypeError, ['uint8', 'normalise(y.float()/255)']),
+    ('0..255 floats', lambda t: pgd(same, CROPS.images[:1].float(), X, .1), ValueError, ['reaches 255', 'normalise(y/255)']),
+    ('0..255 ground truth', lambda t: pgd(same, Y, CROPS.images[:1].float(), .1), ValueError, ['x reaches 255', 'normalise(x/255)']),
+    ('NaN in the input', lambda t: pgd(same, Y.where(Y < Y.max(), float('nan')), X, .1), ValueError, ['y has', 'NaN']),
+    ('negative eps_rel', lambda t: pgd(same, Y, X, -.1), ValueError, ['eps_rel=-0.1', '>= 0', '0.01 to 0.2']),
+    ('NaN eps_rel', lambda t: radius(float('nan'), (3, 8, 8)), ValueError, ['eps_rel=nan', 'finite', '0.01 to 0.2']),
+    ('unknown norm', lambda t: pgd(same, Y, X, .1, 'l1'), ValueError, ["'l1'", "use 'l2' or 'linf'"]),
+    ('iterations 0', lambda t: pgd(same, Y, X, .1, iterations=0), ValueError, ['iterations=0', 'at least 1']),
+    ('negative sigma', lambda t: smooth(same, Y, -.1), ValueError, ['sigma=-0.1', '>= 0', '0 to 1.2']),
+    ('k 0', lambda t: smooth(same, Y, .1, 0), ValueError, ['k=0', 'at least 1']),
+    ('half a draw', lambda t: smooth(same, Y, .1, 2.5), ValueError, ['k=2.5', 'whole number']),
+    ('unknown model', lambda t: load_model('x2_standart'), ValueError, ["'x2_standart' is unknown", "did you mean 'x2_standard'?", '.safetensors']),
+    ('truncated weights', lambda t: load_model(weights(t, lambda raw: raw[:1000])), ValueError, ['copy.safetensors', '1000 bytes', 'copy both again']),
+    ('one byte of the weights changed', lambda t: load_model(weights(t, one_byte)), ValueError, ['copy.safetensors', 'sha256', 'copy both again']),
+    ('no card', lambda t: load_with_card(t, None), FileNotFoundError, ['copy.json is missing', 'card beside them']),
+    ('card is not JSON', lambda t: load_with_card(t, 'scale: 2'), ValueError, ['copy.json', 'no valid card', 'copy weights and card again']),
+    ('card is a JSON list', lambda t: load_with_card(t, '[2]'), ValueError, ['copy.json', 'no valid card', 'copy weights and card again']),
+    ('card of another architecture', other_architecture, ValueError, ['copy.safetensors', 'does not fit the architecture']),
+    ('checkpoint of another recipe', lambda t: load_point(t, lr=.5), ValueError, ['run.checkpoint', 'lr: 0.002 there, 0.5 now', 'delete it']),
+    ('damaged checkpoint', lambda t: load_point(t, cut=-1), ValueError, ['run.checkpoint', 'no readable checkpoint', 'delete it']),
+    ('weights in place of a checkpoint', weights_as_point, ValueError, ['copy.safetensors', 'no readable checkpoint', 'delete it']),
+    ('another csv', lambda t: rows_of(t/'a.csv', b'name,age\nEve,30\n'), ValueError, ['a.csv', 'name, age', 'another output folder']),
+    ('no csv at all', lambda t: rows_of(t/'a.csv', b'\x89PNG\r\n'), ValueError, ['a.csv', 'another output folder']),
+    ('model that returns NaN', lambda t: metrics(ReturnsNaN()(Y), X), ValueError, ['1 of 1 reconstructions', 'NaN']),
+    ('model of another size', lambda t: PixelModel(lambda p: p[..., ::2, ::2])(Y), ValueError, ['(1, 3, 80, 80)', '(1, 3, 160, 160)', 'set scale']),
+    ('folder that cannot be', lambda t: write_file(text_file(t/'file')/'out'/'a', b''), OSError, ['file/out/a', 'another output folder']),
+    ('weights under /proc', lambda t: save_model(UNet(), '/proc/rssr/a.safetensors', {}), OSError, ['/proc/rssr/a.safetensors', 'another output folder']),
+]
+
+
+@pytest.mark.parametrize('how, exception, words', [pytest.param(*row, id=what) for what, *row in TABLE])
+def test_table(tmp_path, how, exception, words):
+    with pytest.raises(exception) as error: how(tmp_path)
+    assert not [w for w in words if w not in str(error.value)], str(error.value)
+
+
+ROOM = ['--images', '1', '--models', MODEL, '--out']  # all that could take time, made small
+
+COMMANDS = [  # what, command, its arguments (given an empty folder), what its message says and how it ends
+    ('wrong path', rssr_evaluate, lambda t: ['--data', t/'nowhere'], 'nowhere does not exist', 'give a folder of photographs'),
+    ('empty folder', rssr_evaluate, lambda t: ['--data', folder(t/'d')], 'd holds no image', '.webp, .bmp'),
+    ('corrupt file', rssr_evaluate, lambda t: ['--data', folder(t/'d', corrupt=1)], 'corrupt 0.png cannot be read', '(--skip-bad)'),
+    ('no list of radii', rssr_evaluate, lambda t: ['--eps-rel', 'a,b'], "'a,b' is not a list", "such as 0,0.01,0.02 (could not convert string to float: 'a')"),
+    ('negative radius', rssr_evaluate, lambda t: ['--eps-rel=-0.1'], 'eps_rel=-0.1', '(the thesis uses 0.01 to 0.2)'),
+    ('scale 3', rssr_evaluate, lambda t: ['--scale', 3, '--models', ''], 'scale=3', 'multiple of it'),
+    ('unknown norm', rssr_evaluate, lambda t: ['--norm', 'l1'], "norm='l1'", "use 'l2' or 'linf'"),
+    ('k 0', rssr_evaluate, lambda t: ['--k', 0], 'k=0', 'at least 1'),
+    ('iterations 0', rssr_evaluate, lambda t: ['--attack-iterations', 0], 'iterations=0', 'at least 1'),
+    ('unknown device', rssr_evaluate, lambda t: ['--device', 'gpu'], 'gpu', ''),  # any remedy will do
+    ('out under a file', rssr_evaluate, lambda t: ['--out', text_file(t/'file')/'out'], 'cannot write', 'choose another output folder'),
+    ('sigma of an unknown model', rssr_sigma, lambda t: ['--model', 'x2_standart'], "did you mean 'x2_standard'?", MODEL),
+    ('training without data', rssr_train, lambda t: [], 'no photographs', 'for example imagenet-mini'),
+    ('training on too few', rssr_train, lambda t: ['--data', folder(t/'d', good=1)], '1 files are too few', 'give more photographs'),
+    ('learning rate 0', rssr_train, lambda t: ['--data', t, '--lr', 0], 'lr=0.0', 'must be positive'),
+]
+
+
+@pytest.mark.parametrize('command, argv, says, ends', [pytest.param(*row, id=what) for what, *row in COMMANDS])
+def test_commands(tmp_path, capsys, command, argv, says, ends):
+    room = [*ROOM, tmp_path/'out'] if command is rssr_evaluate else ['--out', tmp_path/'out']
+    with pytest.raises(SystemExit) as exit: command([str(a) for a in [*room, *argv(tmp_path)]])
+    err = capsys.readouterr().err
+    assert exit.value.code == 2
+    assert err.startswith(f'{command.__name__}: ') and says in err and err.endswith(ends + '\n')
+    assert err.count('\n') == 1 and 'Traceback' not in err
+
+
+def test_training_refuses_a_checkpoint_of_another_recipe(tmp_path, capsys):
+    data, model = folder(tmp_path/'d', good=20), UNet()  # of 20 names, some are held out
+    save_checkpoint(tmp_path/'model.checkpoint.safetensors', model, None, torch.optim.Adam(model.parameters()), TrainConfig(), [])
+    with pytest.raises(SystemExit) as exit: rssr_train(['--data', str(data), '--out', str(tmp_path), '--lr', '0.5'])
+    err = capsys.readouterr().err
+    assert exit.value.code == 2 and 'lr: 0.002 there, 0.5 now' in err and err.endswith('or delete it\n') and err.count('\n') == 1
+
+
+def test_skipped_photographs_are_counted(tmp_path, capsys):
+    data = folder(tmp_path/'d', good=2, corrupt=1, small=1)
+    photos = open_photographs(data)
+    assert sum(len(x) for _, x in batches(photos, skip_bad=True)) == 2
+    assert sorted(photos.skipped) == ['d/corrupt 0.png', 'd/small 0.png'] and '159x159' in photos.skipped['d/small 0.png']
+
+    command = ['--data', str(data), '--models', MODEL, '--eps-rel', '0', '--out', str(tmp_path/'out'), '--skip-bad']
+    for which in ('d/corrupt 0.png, d/small 0.png', 'in an earlier run'):  # the second report takes its rows from the csv
+        rssr_evaluate(command)
+        assert f'2 photographs (2 of 4 skipped: {which})' in capsys.readouterr().out
+    assert '2 of 4 skipped' in (tmp_path/'out'/'table.md').read_text()
+
+
+FULL = '''
+import resource, signal, sys
+from rssr.data import Photographs
+from rssr.evaluation import rssr_evaluate
+from rssr.unet import UNet, save_model
+out, photograph, model = sys.argv[1:]
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)             # then a write beyond the limit is an OSError, as on a full disk
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+for write in (lambda: save_model(UNet(), f'{out}/m.safetensors', {}), lambda: print(Photographs([photograph], cache=f'{out}/cache')[0].shape)):
+    try: write()
+    except OSError as e: print(e)
+rssr_evaluate(['--out', out, '--images', '1', '--models', model])
+'''
+
+
+@pytest.fixture(scope='module')
+def full_disk(tmp_path_factory):
+    "The end of a process whose disk is full, the folder it wrote to, and what had been there."
+    out, elsewhere = tmp_path_factory.mktemp('full'), tmp_path_factory.mktemp('elsewhere')
+    write_rows(out/'results.csv', [])
+    for name in ('m.safetensors', 'm.json'): (out/name).write_text('older')
+    older = {p: p.read_bytes() for p in out.iterdir()}
+    run = subprocess.run([sys.executable, '-c', FULL, out, png(elsewhere/'a.png'), MODEL], capture_output=True, text=True)
+    return run, out, older
+
+
+def test_full_disk_is_one_line(full_disk):
+    run, out, _ = full_disk
+    assert run.returncode == 2 and run.stderr.count('\n') == 1
+    assert f'cannot write {out}/results.csv' in run.stderr and run.stderr.endswith('choose another output folder\n')
+    assert f'cannot write {out}/m.safetensors' in run.stdout
+
+
+def test_full_disk_spares_older_files(full_disk):
+    _, out, older = full_disk
+    assert {p: p.read_bytes() for p in out.iterdir() if p.is_file()} == older  # the same files with the same bytes, and no other
+
+
+def test_full_disk_costs_the_cache_but_not_the_picture(full_disk):
+    run, out, _ = full_disk
+    assert run.stdout.splitlines()[-1] == 'torch.Size([3, 160, 160])'
+    assert not list((out/'cache').iterdir())
