@@ -287,17 +287,19 @@ class Interpolation(nn.Module):
         h, w = (self.linear(n).to(y) for n in y.shape[-2:])
         return h @ y @ w.T
 
-# %% ../nbs/01_data.ipynb #c0993013
+# %% ../nbs/01_data.ipynb #87594635
 def show_images(images, # pixels, iterable of (3, h, w), row by row
     titles=None, # text above each
+    captions=None, # text beneath each
     columns:int=None, # pictures a row; all in one row by default
     size:float=1.9): # inches a picture
     "Draw pictures in a grid and return the matplotlib figure."
     import matplotlib.pyplot as plt
     images = list(images); columns = columns or len(images); rows = -(-len(images)//columns)
-    fig, axes = plt.subplots(rows, columns, figsize=(columns*size, rows*(size + .3*bool(titles))), squeeze=False, layout='constrained')
+    fig, axes = plt.subplots(rows, columns, figsize=(columns*size, rows*(size + .3*bool(titles) + .2*bool(captions))), squeeze=False, layout='constrained')
     for ax in axes.flat: ax.axis('off')
     for i, (ax, im) in enumerate(zip(axes.flat, images)):
         ax.imshow(im.detach().cpu().permute(1,2,0).clamp(0,1).numpy(), interpolation='nearest')
         if titles: ax.set_title(titles[i], fontsize=8)
+        if captions: ax.text(.5, -.03, captions[i], transform=ax.transAxes, ha='center', va='top', fontsize=8)
     return fig

@@ -7,7 +7,7 @@ __all__ = ['KEY', 'TEXT', 'VALUES', 'SIGMAS', 'metrics', 'interval', 'Subject', 
            'write_rows', 'fingerprint', 'sweep', 'table', 'choose_sigma_g', 'picture', 'evaluate', 'rssr_evaluate',
            'sigma_command', 'rssr_sigma']
 
-# %% ../nbs/06_evaluation.ipynb #0523a9c2
+# %% ../nbs/06_evaluation.ipynb #8798551b
 import csv, hashlib, io, json, math, time, torch
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from scipy import stats
 from torchmetrics.functional.image import structural_similarity_index_measure
 from . import __version__
 from .attacks import linear_worst_case, pgd, random_on_sphere
-from .data import BadImage, Interpolation, STD, batches, find_images, grey_levels, holdout, open_photographs, pair, radius, show_images, to_pixels
+from .data import BadImage, Interpolation, STD, batches, degrade, find_images, grey_levels, holdout, open_photographs, pair, radius, show_images, to_pixels
 from .smoothing import smooth
 from .training import check_device, command, derived_seed, numbers, progress
 from .unet import list_models, load_card, load_model, model_path, write_file
@@ -99,7 +99,7 @@ def perturbed(s:Subject, # whose input
     if hasattr(s.f, 'linear') and attack.norm=='l2': return linear_worst_case(s.f, y, x, eps_rel), 'exact'
     return pgd(s.f, y, x, eps_rel, attack.norm, attack.iterations, attack.step, attack.restarts, generator=generator), 'pgd'
 
-# %% ../nbs/06_evaluation.ipynb #2b2793ae
+# %% ../nbs/06_evaluation.ipynb #46f47101
 KEY = ('model','weights','scale','eps_rel','sigma_g','k','perturb','norm','iterations','step','restarts','seed','data','photographs')
 TEXT = ('model','weights','perturb','norm','data','photographs','done','device','version')
 VALUES = ('done','sigma_f','eps_train','n','mse','mse_ci','psnr','psnr_ci','psnr_pooled','ssim','ssim_ci','gain','gain_ci','seconds','device','version')
@@ -117,7 +117,7 @@ def write_rows(path, # csv file
     rows:list # dicts with the keys KEY + VALUES
     ) -> None:
     "Write all rows, the file whole or not at all."
-    out = io.StringIO(newline=''); w = csv.DictWriter(out, KEY+VALUES); w.writeheader(); w.writerows(rows)
+    out = io.StringIO(newline=''); w = csv.DictWriter(out, KEY+VALUES, lineterminator='\n'); w.writeheader(); w.writerows(rows)
     write_file(path, out.getvalue().encode())
 
 def _key(row): return tuple(f'{float(row[k]):.9g}' if isinstance(row[k], (int, float)) else str(row[k]) for k in KEY)
@@ -140,7 +140,17 @@ def _measure(s, photos, scale, eps_rel, sigmas, k, attack, seed, device, bar, fl
         bar.update(len(p))
     return {g: {m: torch.cat([e[m] for e in v]).cpu() for m in v[0]} for g, v in each.items()}, done
 
-# %% ../nbs/06_evaluation.ipynb #1a313b86
+# %% ../nbs/06_evaluation.ipynb #bb7956a3
+def _detailed(photos, scale):
+    "Of up to 16 readable photographs, evenly spread, the one that interpolation blurs most; pixels."
+    n, good = len(photos), []
+    for i in dict.fromkeys([*range(0, n, max(1, n//16)), *range(n)]):
+        try: good.append(photos[i].float()/255)
+        except BadImage: pass
+        if len(good)==16: break
+    x = torch.stack(good)
+    return x[(degrade(x, scale) - x).square().flatten(1).mean(1).argmax()]
+
 def fingerprint(photos # `Photographs` or `Crops`
     ) -> str: # 8 hexadecimal digits
     "Of the names of the photographs: two results with the same one stand on the same set."
@@ -220,7 +230,7 @@ def choose_sigma_g(name, # model: shipped name or path
     rows = sweep([s], photos, path, scale=f.card['scale'], eps_rels=(eps_rel,), device=device, **kw)
     return max(rows, key=lambda r: r['ssim'])['sigma_g'], rows
 
-# %% ../nbs/06_evaluation.ipynb #18ce1534
+# %% ../nbs/06_evaluation.ipynb #08a50c30
 def picture(who:list, # of `Subject`
     p:torch.Tensor, # one photograph, pixels (3, h, w)
     scale:int=2, # upsampling factor
@@ -231,7 +241,7 @@ def picture(who:list, # of `Subject`
     "Two rows, clean and attacked (each model for itself; the input shown is that of the first network): input, every model at its largest sigma_g, ground truth. Returns the figure."
     who, (y, x) = [s for s in who if s.perturb=='attack'], pair(p[None], scale)
     shown = next((s for s in who if not hasattr(s.f, 'linear')), who[0])
-    images, titles = [], []
+    images, titles, quality = [], [], []
     for e in (0., eps_rel):
         z = {s.name: perturbed(s, y, x, e, attack, _generator(y.device, seed, 1))[0] for s in who}
         row = [('attacked input' if e else 'input', z[shown.name])]
@@ -239,10 +249,10 @@ def picture(who:list, # of `Subject`
             for s in who:
                 g = max(s.sigma_gs)
                 row.append((s.name + (f'\nsigma_g {g:g}' if g else ''), smooth(s.f, z[s.name], g, k if g else 1, _generator(y.device, seed, 2))))
-        q = [metrics(o, x) for _, o in row]
-        titles += [f"{t}\n{float(m['psnr']):.2f} dB / {float(m['ssim']):.3f}" for (t, _), m in zip(row, q)] + ['ground truth\n' if not e else f'attack x10\neps_rel {e:g}']
+        quality += [f"{float(m['psnr']):.2f} dB / {float(m['ssim']):.3f}" for m in (metrics(o, x) for _, o in row)] + ['']
+        titles += [t for t, _ in row] + [f'attack x10\neps_rel {e:g}' if e else 'ground truth']
         images += [to_pixels(o)[0] for _, o in row] + [p if not e else .5 + 10*((z[shown.name] - y)[0]*STD.to(y))]
-    return show_images(images, titles, columns=len(who)+2, size=1.5)
+    return show_images(images, titles, quality, columns=len(who)+2, size=1.5)
 
 # %% ../nbs/06_evaluation.ipynb #82064dc3
 def evaluate(data:str='', # folder of photographs, every one of which is used; the embedded ones by default
@@ -269,9 +279,9 @@ def evaluate(data:str='', # folder of photographs, every one of which is used; t
     _report(rows, who, photos, out, scale, max(radii), k, attack, seed, device)
     return rows
 
-# %% ../nbs/06_evaluation.ipynb #578a50d9
+# %% ../nbs/06_evaluation.ipynb #0f985bef
 def _report(rows, who, photos, out, scale, eps_rel, k, attack, seed, device):
-    "Print and write the tables, and draw the picture of the middle photograph."
+    "Print and write the tables, and draw the picture of one photograph with much detail."
     bad = len(photos) - int(rows[0]['n'])
     n = f"{int(rows[0]['n'])} photographs" + (f" ({bad} of {len(photos)} skipped: {', '.join(photos.skipped) or 'in an earlier run'})" if bad else '')
     how = f'{attack.iterations} iterations of {attack.step or 2.5/attack.iterations:.3g} eps, {attack.restarts} start(s), {attack.norm}'
@@ -280,17 +290,10 @@ def _report(rows, who, photos, out, scale, eps_rel, k, attack, seed, device):
     for metric, what in dict(psnr='PSNR in dB, mean over images ± half of the 95% interval', ssim='SSIM', gain='PSNR above the bilinear input at its exact worst case, paired, dB').items():
         text += f'\n{what}\n\n{table(rows, metric)}\n'
     print(text); write_file(out/'table.md', text.encode())
-    fig = picture(who, _middle(photos).to(device), scale, eps_rel, k, attack, seed)
+    fig = picture(who, _detailed(photos, scale).to(device), scale, eps_rel, k, attack, seed)
     buffer = io.BytesIO(); fig.savefig(buffer, format='png', dpi=130); write_file(out/'picture.png', buffer.getvalue())
     from matplotlib import pyplot; pyplot.close(fig)
     print(f'wrote {out}/results.csv, {out}/table.md, {out}/picture.png')
-
-# %% ../nbs/06_evaluation.ipynb #09da7722
-def _middle(photos):
-    "The first readable photograph from the middle on, in pixels."
-    for i in [*range(len(photos)//2, len(photos)), *range(len(photos)//2)]:
-        try: return photos[i].float()/255
-        except BadImage: pass
 
 def rssr_evaluate(argv=None):
     "Console command: `evaluate`."

@@ -237,7 +237,7 @@ def check_device(name # 'cpu', 'cuda', 'cuda:1', ...
     except (RuntimeError, AssertionError) as e: raise ValueError(f"device={name!r} cannot be used ({str(e).splitlines()[0]}): use cpu, or cuda on a machine with a working GPU") from None
     return name
 
-# %% ../nbs/05_training.ipynb #4e193ac4
+# %% ../nbs/05_training.ipynb #a1fdd6d7
 def command(func, # function whose arguments have a type, a default and a comment
     argv:list=None, # arguments; the command line by default
     prog:str=None, # name of the command
@@ -248,7 +248,7 @@ def command(func, # function whose arguments have a type, a default and a commen
     options = [docments(o, full=True, returns=False, eval_str=True) for o in (config, func) if o]
     for name, p in [(n, p) for o in options for n, p in o.items() if p.default is not inspect.Parameter.empty]:
         kind = dict(action=argparse.BooleanOptionalAction) if p.anno is bool else dict(type=p.anno, metavar=p.anno.__name__.upper())
-        parser.add_argument('--'+name.replace('_', '-'), default=p.default, help=f'{p.docment} (default: {p.default})'.replace('%', '%%'), **kind)
+        parser.add_argument('--'+name.replace('_', '-'), default=p.default, help=((p.docment or '') + (f' (default: {p.default})' if p.default not in ('', None) else '')).replace('%', '%%'), **kind)
     args = vars(parser.parse_args(argv))
     try:
         first = [config(**{k: args.pop(k) for k in options[0]})] if config else []
