@@ -65,7 +65,7 @@ def frozen(f): # any callable; only an nn.Module is changed
         for m, mode in zip(modules, modes): m.training = mode
         for p in needs: p.requires_grad_(True)
 
-# %% ../nbs/03_attacks.ipynb #f7b85f3d
+# %% ../nbs/03_attacks.ipynb #c2d6ad47
 def _direction(grad, norm): return grad.sign() if norm=='linf' else grad/norms(grad).clamp_min(1e-20)
 
 def _ascend(f, y, x, e, eps, step, iterations, norm, loss):
@@ -74,11 +74,11 @@ def _ascend(f, y, x, e, eps, step, iterations, norm, loss):
     for i in range(iterations+1):
         last = i==iterations                                      # the last iterate needs its loss, not its gradient
         e = e.detach().requires_grad_(not last)
-        with torch.set_grad_enabled(not last): now = loss(f(y+e), x)
+        with torch.set_grad_enabled(not last): now = loss(f(y+e), x); total = now.sum()       # also where the caller has switched gradients off
         better = now.detach() > top
         best, top = torch.where(better.view(-1,1,1,1), e.detach(), best), torch.where(better, now.detach(), top)
         if not last:
-            grad, = torch.autograd.grad(now.sum(), e)
+            grad, = torch.autograd.grad(total, e)
             e = project(e.detach() + step*_direction(grad, norm), eps, norm)
     return best, top
 

@@ -71,7 +71,9 @@ def subjects(models=None, # names or paths; the shipped models of that scale by 
         if not c['sigma_f'] and not c['eps_rel']: rows.append(Subject(f"{c['name']}, noise", f, perturb='noise', **made))
     return rows
 
-# %% ../nbs/06_evaluation.ipynb #04ee74c2
+# %% ../nbs/06_evaluation.ipynb #183d19af
+def _exact(s, attack): return hasattr(s.f, 'linear') if attack.norm=='l2' else getattr(s.f, 'kind', '')=='identity'
+
 @dataclass
 class Attack:
     "Settings of `pgd`; the defaults are the thesis's: 10 iterations of eps/4 from a random start."
@@ -90,13 +92,12 @@ def perturbed(s:Subject, # whose input
     x:torch.Tensor, # ground truth
     eps_rel:float, # relative radius
     attack:Attack, # settings
-    generator:torch.Generator # source of randomness
-    ) -> tuple: # inputs after the perturbation, what was done
-    "Exact worst case (linear, l2), PGD, or random noise on the sphere."
+    generator:torch.Generator): # source of randomness
+    "Input and what was done: the exact worst case where it is known (linear estimators in l2, the identity in l-inf), PGD, or noise on the sphere."
     eps = radius(eps_rel, y.shape[1:], attack.norm)
     if not eps: return y, 'none'
     if s.perturb=='noise': return y + random_on_sphere(y, radius(eps_rel, y.shape[1:]), generator), 'noise'
-    if hasattr(s.f, 'linear') and attack.norm=='l2': return linear_worst_case(s.f, y, x, eps_rel), 'exact'
+    if _exact(s, attack): return (linear_worst_case(s.f, y, x, eps_rel) if attack.norm=='l2' else y + eps*torch.where(y < x, -1., 1.)), 'exact'
     return pgd(s.f, y, x, eps_rel, attack.norm, attack.iterations, attack.step, attack.restarts, generator=generator), 'pgd'
 
 # %% ../nbs/06_evaluation.ipynb #46f47101
@@ -182,10 +183,10 @@ def sweep(who:list, # of `Subject`
             write_rows(path, rows)
     return [have[_key(r)] for _, _, need, _ in jobs for r in need.values()]
 
-# %% ../nbs/06_evaluation.ipynb #bb4a9625
+# %% ../nbs/06_evaluation.ipynb #07da35c3
 def _row(s, eps_rel, sigma_g, k, attack, seed, data, scale, photos):
     "The key of a row: only what matters for its figures."
-    used = s.perturb=='attack' and eps_rel > 0 and not (hasattr(s.f, 'linear') and attack.norm=='l2')
+    used = s.perturb=='attack' and eps_rel > 0 and not _exact(s, attack)
     return dict(model=s.name, weights=s.weights, scale=scale, eps_rel=eps_rel, sigma_g=sigma_g, k=k if sigma_g else 1, perturb=s.perturb,
         norm=attack.norm, iterations=attack.iterations if used else 0, step=(attack.step or 2.5/attack.iterations) if used else 0,
         restarts=attack.restarts if used else 0, seed=seed, data=data, photographs=f'{fingerprint(photos)}/{len(photos)}')
@@ -279,13 +280,13 @@ def evaluate(data:str='', # folder of photographs, every one of which is used; t
     _report(rows, who, photos, out, scale, max(radii), k, attack, seed, device)
     return rows
 
-# %% ../nbs/06_evaluation.ipynb #0f985bef
+# %% ../nbs/06_evaluation.ipynb #42de6447
 def _report(rows, who, photos, out, scale, eps_rel, k, attack, seed, device):
     "Print and write the tables, and draw the picture of one photograph with much detail."
     bad = len(photos) - int(rows[0]['n'])
     n = f"{int(rows[0]['n'])} photographs" + (f" ({bad} of {len(photos)} skipped: {', '.join(photos.skipped) or 'in an earlier run'})" if bad else '')
     how = f'{attack.iterations} iterations of {attack.step or 2.5/attack.iterations:.3g} eps, {attack.restarts} start(s), {attack.norm}'
-    text = (f'x{scale}, {rows[0]["data"]}, {n}; attack on each network f: PGD, {how}; linear rows: exact worst case (l2); k = {k}; seed {seed}\n'
+    text = (f'x{scale}, {rows[0]["data"]}, {n}; attack on each network f: PGD, {how}; {"linear rows" if attack.norm=="l2" else "bilinear"}: exact worst case; k = {k}; seed {seed}\n'
             f'eps_rel in grey levels of 255, root mean square: ' + ', '.join(f'{e:g} = {grey_levels(e):.1f}' for e in sorted({r['eps_rel'] for r in rows})) + '\n')
     for metric, what in dict(psnr='PSNR in dB, mean over images ± half of the 95% interval', ssim='SSIM', gain='PSNR above the bilinear input at its exact worst case, paired, dB').items():
         text += f'\n{what}\n\n{table(rows, metric)}\n'
