@@ -280,12 +280,13 @@ def evaluate(data:str='', # folder of photographs, every one of which is used; t
     _report(rows, who, photos, out, scale, max(radii), k, attack, seed, device)
     return rows
 
-# %% ../nbs/06_evaluation.ipynb #42de6447
+# %% ../nbs/06_evaluation.ipynb #87a995e6
 def _report(rows, who, photos, out, scale, eps_rel, k, attack, seed, device):
     "Print and write the tables, and draw the picture of one photograph with much detail."
     bad = len(photos) - int(rows[0]['n'])
     n = f"{int(rows[0]['n'])} photographs" + (f" ({bad} of {len(photos)} skipped: {', '.join(photos.skipped) or 'in an earlier run'})" if bad else '')
     how = f'{attack.iterations} iterations of {attack.step or 2.5/attack.iterations:.3g} eps, {attack.restarts} start(s), {attack.norm}'
+    if all(hasattr(s.f, 'linear') for s in who): print(f'no model ships for x{scale}, so this is interpolation alone: give your own with --models\n')
     text = (f'x{scale}, {rows[0]["data"]}, {n}; attack on each network f: PGD, {how}; {"linear rows" if attack.norm=="l2" else "bilinear"}: exact worst case; k = {k}; seed {seed}\n'
             f'eps_rel in grey levels of 255, root mean square: ' + ', '.join(f'{e:g} = {grey_levels(e):.1f}' for e in sorted({r['eps_rel'] for r in rows})) + '\n')
     for metric, what in dict(psnr='PSNR in dB, mean over images ± half of the 95% interval', ssim='SSIM', gain='PSNR above the bilinear input at its exact worst case, paired, dB').items():
