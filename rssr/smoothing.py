@@ -62,7 +62,7 @@ def median_smooth(f, # estimator
         return (out[(k-1)//2] + out[k//2])/2
     return torch.cat([one(i) for i in range(len(y))])
 
-# %% ../nbs/04_smoothing.ipynb #15a5ec25
+# %% ../nbs/04_smoothing.ipynb #be816619
 STATISTICS = dict(mean=smooth, median=median_smooth)
 
 class Smoothed(nn.Module):
@@ -70,19 +70,20 @@ class Smoothed(nn.Module):
     def __init__(self, f, # estimator
         sigma:float, # noise level sigma_g, normalised units
         k:int=50, # draws
-        seed:int=0, # of the noise
+        seed=0, # whole number: the same draws in each call; torch.Generator: new ones from it
         statistic:str='mean', # 'mean' or 'median'
         batch:int=32): # images in one call of `f`
         super().__init__()
         if statistic not in STATISTICS: raise ValueError(f"statistic={statistic!r} is unknown: use 'mean' or 'median'")
         _check(torch.zeros(1,3,1,1), sigma, k, batch)
-        self.f,self.sigma,self.k,self.seed,self.statistic,self.batch,self.generator = f,sigma,k,seed,statistic,batch,None
+        self.f,self.sigma,self.k,self.seed,self.statistic,self.batch = f,sigma,k,seed,statistic,batch
     def forward(self, y):
         if not self.sigma: return self.f(y)                       # k equal outputs need one pass
-        r = self.generator or torch.Generator(y.device).manual_seed(self.seed)
+        r = torch.Generator(y.device).manual_seed(self.seed) if isinstance(self.seed, int) else self.seed
         return STATISTICS[self.statistic](self.f, y, self.sigma, self.k, r, self.batch)
-    def fresh(self, generator): # draw from it, going on at each call; None returns to fixed draws
-        self.generator = generator; return self
+    def redrawn(self, k, seed): # as above
+        "The same estimator with `k` draws from `seed`."
+        return type(self)(self.f, self.sigma, k, seed, self.statistic, self.batch)
 
 # %% ../nbs/04_smoothing.ipynb #da1fd877
 class Denoised(nn.Module):
