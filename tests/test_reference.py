@@ -4,9 +4,10 @@ import pytest
 import torch
 from scipy.optimize import brentq, minimize
 
+from rssr.adaptive import Attack
 from rssr.attacks import linear_worst_case, mse, norms, pgd
 from rssr.data import Interpolation, radius
-from rssr.smoothing import smooth
+from rssr.smoothing import Smoothed, smooth
 
 
 @pytest.fixture(autouse=True, scope='module')
@@ -120,3 +121,19 @@ def test_smooth_is_the_integral():
     off = ((mean.numpy() - exact)/error.numpy()).ravel()
     assert np.abs(off).max() < 5
     assert .8 < np.mean(off**2) < 1.2                     # 768 independent values: the reported error is neither too small nor too large
+
+
+# ---------------------------------------------------------------- attack on a smoothed estimator
+
+def test_the_adaptive_attack_finds_what_lbfgs_finds_on_the_exact_mean():
+    sigma = .3
+    t, w = (torch.from_numpy(v) for v in np.polynomial.hermite.hermgauss(100))
+    def f(z): return torch.tanh(5*z)
+    def g(z): return (f(z[..., None] + 2**.5*sigma*t)*w).sum(-1)/np.pi**.5
+    y, x = (torch.rand(2, 3, 8, 8, generator=seeded(s), dtype=torch.float64) - .5 for s in (1, 2))
+    found = {target: Attack(target, 100, 2., 'linear', draws=16)(Smoothed(f, sigma), y, x, .2, generator=seeded(3)) for target in 'fg'}
+    ours = {target: mse(g(z), x) for target, z in found.items()}
+    best = torch.tensor([by_scipy(g, y[i:i+1], x[i:i+1], radius(.2, (3, 8, 8)), 'l2') for i in range(2)])
+    assert (best > 1.1*mse(g(y), x)).all()
+    assert (ours['g'] >= .99*best).all() and (ours['g'] <= best*(1 + 1e-6)).all()
+    assert (ours['g'] > ours['f']).all()                   # the gradient of f saturates where that of its mean does not
