@@ -6,7 +6,7 @@
 __all__ = ['TrainConfig', 'learning_rate', 'training_loss', 'validate', 'derived_seed', 'save_checkpoint', 'load_checkpoint',
            'progress', 'numbers', 'check_device', 'train', 'command', 'train_folder', 'rssr_train']
 
-# %% ../nbs/05_training.ipynb #f5c9620f
+# %% ../nbs/05_training.ipynb #0aaef565
 import argparse, copy, inspect, json, math, sys, time
 from dataclasses import dataclass, asdict
 from pathlib import Path
@@ -16,11 +16,11 @@ from safetensors.torch import save as save_safetensors
 from fastcore.docments import docments
 from tqdm import tqdm
 from . import __version__
-from .attacks import frozen, mse, pgd
-from .data import Photographs, batches, embedded_photographs, find_images, holdout, pair, to_pixels
+from .attacks import THREATS, frozen, mse, pgd, problem
+from .data import Photographs, batches, embedded_photographs, find_images, holdout, to_pixels
 from .unet import UNet, load_model, save_model, write_file
 
-# %% ../nbs/05_training.ipynb #b7185ee9
+# %% ../nbs/05_training.ipynb #9e7f8461
 @dataclass
 class TrainConfig:
     "All that determines the weights, besides the photographs. Sigmas and radii in normalised units."
@@ -28,6 +28,7 @@ class TrainConfig:
     scale: int = 2 # upsampling factor
     sigma_f: float = 0. # noise in training
     eps_rel: float = 0. # radius of the adversary
+    threat: str = 'input' # where noise and adversary live: on the upsampled 'input', or on the small image, 'lowres'
     attack_iterations: int = 5 # its gradient steps
     attack_step: float = None # its step in multiples of eps; 2.5/iterations by default
     epochs: int = 50 # passes over the photographs
@@ -41,11 +42,10 @@ class TrainConfig:
     seed: int = 0 # of weights, order, crops, noise and attacks
 
     def __post_init__(self):
-        if not (0 <= self.sigma_f < math.inf and 0 <= self.eps_rel < math.inf): raise ValueError(f'sigma_f={self.sigma_f} and eps_rel={self.eps_rel} must be finite numbers >= 0')
-        if not 0 <= self.ema < 1: raise ValueError(f'ema={self.ema} must be in [0, 1), 0 for none')
+        if not (0 <= self.sigma_f < math.inf and 0 <= self.eps_rel < math.inf and 0 <= self.ema < 1): raise ValueError(f'sigma_f={self.sigma_f} and eps_rel={self.eps_rel} must be finite numbers >= 0, ema={self.ema} in [0, 1)')
+        if self.threat not in THREATS: raise ValueError(f'threat={self.threat!r} is unknown: use one of {THREATS}')
         if self.schedule not in (known := ('cosine', 'onecycle', 'constant')): raise ValueError(f'schedule={self.schedule!r} is unknown: use one of {known}')
-        if bad := [k for k in ('scale','epochs','batch_size','lr','attack_iterations') if not getattr(self, k) > 0]:
-            raise ValueError(f'{bad[0]}={getattr(self, bad[0])} must be positive')
+        if bad := [k for k in ('scale','epochs','batch_size','lr','attack_iterations') if not getattr(self, k) > 0]: raise ValueError(f'{bad[0]}={getattr(self, bad[0])} must be positive')
 
 # %% ../nbs/05_training.ipynb #ca72a9ca
 def learning_rate(cfg:TrainConfig, # recipe
@@ -56,34 +56,35 @@ def learning_rate(cfg:TrainConfig, # recipe
     if cfg.schedule=='cosine': return cfg.lr*(1 + math.cos(math.pi*t))/2
     return cfg.lr*(.04 + .96*t/.25) if t < .25 else cfg.lr*(1 + math.cos(math.pi*(t-.25)/.75))/2
 
-# %% ../nbs/05_training.ipynb #117ef372
+# %% ../nbs/05_training.ipynb #cd182f5c
 def training_loss(f, # the network, in training mode
     x:torch.Tensor, # pixels (N, 3, h, w)
     cfg:TrainConfig, # recipe
     generator:torch.Generator # noise and starting points
     ) -> torch.Tensor: # scalar
     "The loss of @eq-training on one batch."
-    y, x = pair(x, cfg.scale)
+    h, y, x = problem(f, x, cfg.scale, cfg.threat)
     noise = cfg.sigma_f*torch.randn(y.shape, generator=generator, device=y.device) if cfg.sigma_f else 0.
     if cfg.eps_rel:                                               # maximise over e with the noise of this step held fixed
-        with frozen(f): y = pgd(lambda z: f(z + noise), y, x, cfg.eps_rel, iterations=cfg.attack_iterations, step=cfg.attack_step, generator=generator)
-    return mse(f(y + noise), x).mean()
+        with frozen(f): y = pgd(lambda z: h(z + noise), y, x, cfg.eps_rel, iterations=cfg.attack_iterations, step=cfg.attack_step, generator=generator)
+    return mse(h(y + noise), x).mean()
 
-# %% ../nbs/05_training.ipynb #b7b871d8
+# %% ../nbs/05_training.ipynb #1e28bd7a
 @torch.no_grad()
 def validate(f, # estimator
     photos, # `Photographs` or `Crops`
     scale:int, # upsampling factor
     sigma:float=0., # noise added to the inputs, seed 0
     device='cpu', # where `f` is
+    threat='input', # where the noise lives, see `problem`
     **kw # passed to `batches`
     ) -> dict: # mse (pooled), psnr (mean over images), psnr_pooled, n
     "Errors of `f` on pixels in [0,1]; one noisy draw if `sigma` is positive."
     r, each = torch.Generator(device).manual_seed(0), []
     for _, x in batches(photos, 32, **kw):
-        y, _ = pair(x.to(device), scale)
+        h, y, _ = problem(f, x.to(device), scale, threat)
         if sigma: y = y + sigma*torch.randn(y.shape, generator=r, device=device)
-        each.append(mse(to_pixels(f(y)), x.to(device)).double())
+        each.append(mse(to_pixels(h(y)), x.to(device)).double())
     each = torch.cat(each)
     return dict(mse=float(each.mean()), psnr=float(-10*each.log10().mean()), psnr_pooled=float(-10*each.mean().log10()), n=len(each))
 
@@ -186,7 +187,7 @@ def _board(log, folder):
     except ImportError: raise ValueError("TensorBoard is not installed: pip install tensorboard, or leave the option out") from None
     return SummaryWriter(folder)
 
-# %% ../nbs/05_training.ipynb #ebfa99a5
+# %% ../nbs/05_training.ipynb #0eb77487
 def train(cfg:TrainConfig, # recipe
     photos, # training crops; their `epoch` is set
     val, # validation crops: never the ones reported on
@@ -206,17 +207,17 @@ def train(cfg:TrainConfig, # recipe
     for epoch in range(len(history), cfg.epochs):
         start = time.time()
         row = dict(epoch=epoch+1, loss=_epoch(model, average, opt, photos, cfg, epoch, steps, device, **kw))
-        row |= validate(best.folded(), val, cfg.scale, cfg.sigma_f, device, **kw) | dict(seconds=round(time.time()-start, 1))
+        row |= validate(best.folded(), val, cfg.scale, cfg.sigma_f, device, cfg.threat, **kw) | dict(seconds=round(time.time()-start, 1))
         history.append(row); save_checkpoint(point, model, average, opt, cfg, history)
         print(f"{cfg.name} epoch {epoch+1}/{cfg.epochs}: loss {row['loss']:.5f}, validation PSNR{' under noise' if cfg.sigma_f else ''} {row['psnr']:.2f} dB, {row['seconds']:.0f} s", flush=True)
         if board: [board.add_scalar(k, row[k], epoch+1) for k in ('loss','mse','psnr')]; board.flush()
     return _finish(best, out, cfg, history, photos, val, data, device, point, **kw)
 
-# %% ../nbs/05_training.ipynb #ba2749e3
+# %% ../nbs/05_training.ipynb #49ead581
 def _finish(model, out, cfg, history, photos, val, data, device, point, **kw):
     "Write weights and card, delete the checkpoint."
     with torch.no_grad(): [p.copy_(p.half()) for p in model.parameters()]                   # what is measured is what is written: 16 bit
-    f = model.folded(); check = lambda photos, sigma=0., **kw: validate(f, photos, cfg.scale, sigma, device, **kw)
+    f = model.folded(); check = lambda photos, sigma=0., **kw: validate(f, photos, cfg.scale, sigma, device, cfg.threat, **kw)
     card = dict(scale=cfg.scale, sigma_f=cfg.sigma_f, eps_rel=cfg.eps_rel, data=data, seed=cfg.seed, config=asdict(cfg),
         images_seen=cfg.epochs*(len(photos)-len(photos.skipped)), seconds=round(sum(r['seconds'] for r in history)), device=str(device),
         validation=check(val, **kw), validation_noisy=check(val, cfg.sigma_f, **kw) if cfg.sigma_f else None, embedded=check(embedded_photographs()),

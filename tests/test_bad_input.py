@@ -162,7 +162,9 @@ COMMANDS = [  # what, command, its arguments (given an empty folder), what its m
     ('scale 3', rssr_evaluate, lambda t: ['--scale', 3, '--models', ''], 'scale=3', 'multiple of it'),
     ('unknown norm', rssr_evaluate, lambda t: ['--norm', 'l1'], "norm='l1'", "use 'l2' or 'linf'"),
     ('k 0', rssr_evaluate, lambda t: ['--k', 0], 'k=0', 'at least 1'),
-    ('iterations 0', rssr_evaluate, lambda t: ['--attack-iterations', 0], 'iterations=0', 'at least 1'),
+    ('iterations -1', rssr_evaluate, lambda t: ['--attack-iterations', -1], 'iterations=-1', 'at least 1'),
+    ('attack', rssr_evaluate, lambda t: ['--attack', 'best'], 'best', 'strongest'),
+    ('threat', rssr_evaluate, lambda t: ['--threat', 'up'], "threat='up'", "use one of ('input', 'lowres')"),
     ('unknown device', rssr_evaluate, lambda t: ['--device', 'gpu'], 'gpu', ''),  # any remedy will do
     ('out under a file', rssr_evaluate, lambda t: ['--out', text_file(t/'file')/'out'], 'cannot write', 'choose another output folder'),
     ('sigma of an unknown model', rssr_sigma, lambda t: ['--model', 'x2_standart'], "did you mean 'x2_standard'?", MODEL),
