@@ -6,7 +6,7 @@
 __all__ = ['TrainConfig', 'learning_rate', 'training_loss', 'validate', 'derived_seed', 'save_checkpoint', 'load_checkpoint',
            'progress', 'numbers', 'check_device', 'train', 'command', 'train_folder', 'rssr_train']
 
-# %% ../nbs/05_training.ipynb #0aaef565
+# %% ../nbs/05_training.ipynb #405c5080
 import argparse, copy, inspect, json, math, sys, time
 from dataclasses import dataclass, asdict
 from pathlib import Path
@@ -17,10 +17,10 @@ from fastcore.docments import docments
 from tqdm import tqdm
 from . import __version__
 from .attacks import THREATS, frozen, mse, pgd, problem
-from .data import Photographs, batches, embedded_photographs, find_images, holdout, to_pixels
+from .data import Photographs, batches, embedded_photographs, find_images, holdout, resize, to_pixels
 from .unet import UNet, load_model, save_model, write_file
 
-# %% ../nbs/05_training.ipynb #9e7f8461
+# %% ../nbs/05_training.ipynb #27b98dab
 @dataclass
 class TrainConfig:
     "All that determines the weights, besides the photographs. Sigmas and radii in normalised units."
@@ -31,21 +31,29 @@ class TrainConfig:
     threat: str = 'input' # where noise and adversary live: on the upsampled 'input', or on the small image, 'lowres'
     attack_iterations: int = 5 # its gradient steps
     attack_step: float = None # its step in multiples of eps; 2.5/iterations by default
+    draw: str = 'fixed' # 'fixed', or 'uniform': sigma and radius of each crop drawn between 0 and sigma_f, eps_rel
+    loss: str = 'mse' # 'mse', or 'relative' to interpolation at its worst
     epochs: int = 50 # passes over the photographs
     batch_size: int = 16 # crops a step
     lr: float = 2e-3 # highest learning rate of Adam
     schedule: str = 'cosine' # 'cosine', 'onecycle' or 'constant'
     ema: float = 0. # decay of the exponential moving average of the weights; 0 for none
+    precision: str = 'float32' # of the passes in training; 'bfloat16' is faster on many machines
     residual: bool = True # f(y) = y + net(y)
+    projection: bool = False # P as a fixed first layer
     activation: str = 'leaky_relu' # or 'relu'
     init: str = '' # name or path of a model to start from; empty for a fresh one
     seed: int = 0 # of weights, order, crops, noise and attacks
+    def __post_init__(self): _check(self)
 
-    def __post_init__(self):
-        if not (0 <= self.sigma_f < math.inf and 0 <= self.eps_rel < math.inf and 0 <= self.ema < 1): raise ValueError(f'sigma_f={self.sigma_f} and eps_rel={self.eps_rel} must be finite numbers >= 0, ema={self.ema} in [0, 1)')
-        if self.threat not in THREATS: raise ValueError(f'threat={self.threat!r} is unknown: use one of {THREATS}')
-        if self.schedule not in (known := ('cosine', 'onecycle', 'constant')): raise ValueError(f'schedule={self.schedule!r} is unknown: use one of {known}')
-        if bad := [k for k in ('scale','epochs','batch_size','lr','attack_iterations') if not getattr(self, k) > 0]: raise ValueError(f'{bad[0]}={getattr(self, bad[0])} must be positive')
+# %% ../nbs/05_training.ipynb #9fe73aac
+def _check(cfg):
+    "Refuse values that cannot be meant."
+    if not (0 <= cfg.sigma_f < math.inf and 0 <= cfg.eps_rel < math.inf and 0 <= cfg.ema < 1): raise ValueError(f'sigma_f={cfg.sigma_f} and eps_rel={cfg.eps_rel} must be finite numbers >= 0, ema={cfg.ema} in [0, 1)')
+    known = dict(threat=THREATS, schedule=('cosine', 'onecycle', 'constant'), draw=('fixed', 'uniform'), loss=('mse', 'relative'), precision=('float32', 'bfloat16'))
+    for k, words in known.items():
+        if getattr(cfg, k) not in words: raise ValueError(f'{k}={getattr(cfg, k)!r} is unknown: use one of {words}')
+    if bad := [k for k in ('scale','epochs','batch_size','lr','attack_iterations') if not getattr(cfg, k) > 0]: raise ValueError(f'{bad[0]}={getattr(cfg, bad[0])} must be positive')
 
 # %% ../nbs/05_training.ipynb #ca72a9ca
 def learning_rate(cfg:TrainConfig, # recipe
@@ -56,18 +64,24 @@ def learning_rate(cfg:TrainConfig, # recipe
     if cfg.schedule=='cosine': return cfg.lr*(1 + math.cos(math.pi*t))/2
     return cfg.lr*(.04 + .96*t/.25) if t < .25 else cfg.lr*(1 + math.cos(math.pi*(t-.25)/.75))/2
 
-# %% ../nbs/05_training.ipynb #cd182f5c
+# %% ../nbs/05_training.ipynb #961c7051
 def training_loss(f, # the network, in training mode
     x:torch.Tensor, # pixels (N, 3, h, w)
     cfg:TrainConfig, # recipe
     generator:torch.Generator # noise and starting points
     ) -> torch.Tensor: # scalar
     "The loss of @eq-training on one batch."
-    h, y, x = problem(f, x, cfg.scale, cfg.threat)
-    noise = cfg.sigma_f*torch.randn(y.shape, generator=generator, device=y.device) if cfg.sigma_f else 0.
+    net, y, x = problem(f, x, cfg.scale, cfg.threat)
+    share = lambda: torch.rand(len(y), 1, 1, 1, generator=generator, device=y.device) if cfg.draw=='uniform' else torch.ones(len(y), 1, 1, 1, device=y.device)
+    noise, radii = cfg.sigma_f*share()*torch.randn(y.shape, generator=generator, device=y.device) if cfg.sigma_f else 0., share()
+    def h(z):                                                     # z - y is in the ball of eps_rel, and each crop takes its share of it
+        with torch.autocast(y.device.type, torch.bfloat16, enabled=cfg.precision=='bfloat16'): return net(y + radii*(z - y) + noise).float()
+    z = y
     if cfg.eps_rel:                                               # maximise over e with the noise of this step held fixed
-        with frozen(f): y = pgd(lambda z: h(z + noise), y, x, cfg.eps_rel, iterations=cfg.attack_iterations, step=cfg.attack_step, generator=generator)
-    return mse(h(y + noise), x).mean()
+        with frozen(f): z = pgd(h, y, x, cfg.eps_rel, iterations=cfg.attack_iterations, step=cfg.attack_step, generator=generator)
+    loss = mse(h(z), x)
+    if cfg.loss=='relative': loss = loss/(mse(resize(y, x.shape[-2:]), x).sqrt() + cfg.eps_rel*radii.flatten()).clamp_min(.02).square() # a flat crop does not rule
+    return loss.mean()
 
 # %% ../nbs/05_training.ipynb #1e28bd7a
 @torch.no_grad()
@@ -105,7 +119,7 @@ def save_checkpoint(path, model, average, opt, cfg, history):
     t = {k: v.detach().cpu().contiguous().clone() for k,v in _tensors(model, average, opt).items()}
     write_file(path, save_safetensors(t, metadata=dict(config=json.dumps(asdict(cfg)), history=json.dumps(history))))
 
-# %% ../nbs/05_training.ipynb #58d4e240
+# %% ../nbs/05_training.ipynb #c9e331c3
 def load_checkpoint(path, model, average, opt, cfg
     ) -> list: # the history so far, one entry an epoch
     "Continue a run. ValueError if the file is damaged or belongs to another recipe."
@@ -114,7 +128,8 @@ def load_checkpoint(path, model, average, opt, cfg
             t = {k: file.get_tensor(k) for k in file.keys()}
             was, history = (json.loads(file.metadata()[k]) for k in ('config', 'history'))
     except Exception as e: raise ValueError(f'{path} is no readable checkpoint ({e}): delete it to start again') from None
-    changed = [f'{k}: {was.get(k)!r} there, {v!r} now' for k,v in asdict(cfg).items() if was.get(k)!=v]
+    was = asdict(TrainConfig()) | was                             # an older version may not have known every field
+    changed = [f'{k}: {was[k]!r} there, {v!r} now' for k,v in asdict(cfg).items() if was[k]!=v]
     if changed: raise ValueError(f"{path} was made by another recipe ({'; '.join(changed)}): use the old values, another name, or delete it")
     def part(prefix): return {k[len(prefix):]: v for k,v in t.items() if k.startswith(prefix)}
     model.load_state_dict(part('model.'))
@@ -168,14 +183,14 @@ def _epoch(model, average, opt, photos, cfg, epoch, steps, device, **kw):
         losses.append(loss.item()); bar.set_postfix(loss=f'{losses[-1]:.4f}', refresh=False)
     return sum(losses)/len(losses)
 
-# %% ../nbs/05_training.ipynb #771bdb28
-def _start(cfg, device):
-    "Model, its average or None, optimizer."
+# %% ../nbs/05_training.ipynb #2cb13211
+def _start(cfg, device, out):
+    "Model, its average or None, optimizer. The start may be another model of the same folder."
     torch.manual_seed(derived_seed(cfg.seed))
-    model = UNet(cfg.residual, cfg.activation)
+    model = UNet(cfg.residual, cfg.activation, projection=cfg.scale*cfg.projection)
     if cfg.init:
-        start = load_model(cfg.init)
-        if start.args != model.args: raise ValueError(f'init={cfg.init!r} has architecture {start.args}, the recipe asks for {model.args}')
+        start = load_model(own if (own := out/f'{cfg.init}.safetensors').exists() else cfg.init)
+        if start.args | (free := dict(projection=0)) != model.args | free: raise ValueError(f'init={cfg.init!r} has architecture {start.args}, the recipe asks for {model.args}')
         model.load_state_dict(start.state_dict())
     model = model.to(device)
     return model, copy.deepcopy(model) if cfg.ema else None, torch.optim.Adam(model.parameters(), lr=cfg.lr)
@@ -187,7 +202,7 @@ def _board(log, folder):
     except ImportError: raise ValueError("TensorBoard is not installed: pip install tensorboard, or leave the option out") from None
     return SummaryWriter(folder)
 
-# %% ../nbs/05_training.ipynb #0eb77487
+# %% ../nbs/05_training.ipynb #0452e811
 def train(cfg:TrainConfig, # recipe
     photos, # training crops; their `epoch` is set
     val, # validation crops: never the ones reported on
@@ -200,7 +215,7 @@ def train(cfg:TrainConfig, # recipe
     "Train, or continue where a killed run stopped. FloatingPointError if the loss is not finite, ValueError for a checkpoint of another recipe."
     out = Path(out); point = out/f'{cfg.name}.checkpoint.safetensors'
     if (out/f'{cfg.name}.safetensors').exists() and not point.exists(): return _finished(out/f'{cfg.name}.safetensors', cfg)
-    model, average, opt = _start(cfg, device)
+    model, average, opt = _start(cfg, device, out)
     history = load_checkpoint(point, model, average, opt, cfg) if point.exists() else []
     steps, board = -(-len(photos)//cfg.batch_size), _board(tensorboard, out/cfg.name)
     best = average or model
@@ -213,7 +228,7 @@ def train(cfg:TrainConfig, # recipe
         if board: [board.add_scalar(k, row[k], epoch+1) for k in ('loss','mse','psnr')]; board.flush()
     return _finish(best, out, cfg, history, photos, val, data, device, point, **kw)
 
-# %% ../nbs/05_training.ipynb #49ead581
+# %% ../nbs/05_training.ipynb #4f2973bb
 def _finish(model, out, cfg, history, photos, val, data, device, point, **kw):
     "Write weights and card, delete the checkpoint."
     with torch.no_grad(): [p.copy_(p.half()) for p in model.parameters()]                   # what is measured is what is written: 16 bit
@@ -230,7 +245,7 @@ def _finish(model, out, cfg, history, photos, val, data, device, point, **kw):
 def _finished(path, cfg):
     "A run that has ended is not repeated, unless the recipe is another."
     model = load_model(path)
-    if model.card.get('config')!=asdict(cfg): raise ValueError(f'{path} exists and was made by another recipe: choose another name or delete it')
+    if TrainConfig(**model.card.get('config', {}))!=cfg: raise ValueError(f'{path} exists and was made by another recipe: choose another name or delete it')
     return model
 
 # %% ../nbs/05_training.ipynb #a1fdd6d7

@@ -1,13 +1,16 @@
 "Every shipped model: a complete card, the size and the architecture that the book states, figures that can be recomputed."
 import hashlib
+import json
 import math
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from rssr.data import embedded_photographs, pair
-from rssr.training import TrainConfig, validate
-from rssr.unet import UNet, list_models, load_card, load_model, model_path
+from rssr.training import TrainConfig, load_checkpoint, save_checkpoint, train, validate
+from rssr.unet import UNet, list_models, load_card, load_model, model_path, save_model
 
 MODELS = list_models()
 
@@ -49,3 +52,21 @@ def test_figures_on_the_embedded_photographs():
     for name in (min(cards), max(cards)):
         found = validate(load_model(name).folded(), embedded_photographs(), load_card(name)['scale'])
         for k in ('mse', 'psnr', 'psnr_pooled', 'n'): assert found[k] == pytest.approx(cards[name][k], rel=1e-4), f'{k} of {name}'
+
+
+def without(config): return {k: v for k, v in config.items() if k != 'threat'}  # a field that came later
+
+
+@pytest.mark.parametrize('name', MODELS)
+def test_a_run_of_an_older_version_is_the_same_recipe(name, tmp_path):
+    config = without(load_card(name)['config'])
+    f = load_model(name)
+    copy = save_model(f, tmp_path/f'{name}.safetensors', load_card(name) | dict(config=config))
+    assert train(TrainConfig(**config), [], [], tmp_path).card['config'] == config  # not trained again, not refused
+    with pytest.raises(ValueError, match='another recipe'): train(TrainConfig(**config | dict(lr=7.)), [], [], tmp_path)
+    copy.unlink()
+    point, opt = tmp_path/f'{name}.checkpoint.safetensors', torch.optim.Adam(f.parameters())
+    save_checkpoint(point, f, None, opt, TrainConfig(**config), [])
+    with safe_open(point, 'pt') as file: tensors, meta = {k: file.get_tensor(k) for k in file.keys()}, file.metadata()
+    save_file(tensors, point, meta | dict(config=json.dumps(without(json.loads(meta['config'])))))
+    assert load_checkpoint(point, f, None, opt, TrainConfig(**config)) == []

@@ -52,6 +52,22 @@ def test_pgd_finds_what_lbfgs_finds(norm):
     assert (ours >= .99*best).all()
 
 
+@pytest.mark.parametrize('schedule, memory', [('fixed', 0.), ('linear', 0.), ('linear', .6)])
+def test_pgd_takes_the_steps_that_it_states(schedule, memory):
+    y, x = (torch.randn(1, 3, 4, 4, generator=seeded(s), dtype=torch.float64) for s in (1, 2))
+    start, truth, eps = y.numpy().ravel(), x.numpy().ravel(), radius(.3, (3, 4, 4))
+    e, kept, seen = np.zeros(48), np.zeros(48), []
+    for i in range(6):                                    # f(z) = z^3, by hand
+        z = start + e
+        seen.append((np.mean((z**3 - truth)**2), e))
+        grad = (z**3 - truth)*z**2
+        kept = memory*kept + grad/np.linalg.norm(grad)
+        e = e + .7*eps*(1 - i/5 if schedule == 'linear' else 1)*kept/np.linalg.norm(kept)
+        e = e*min(1, eps/np.linalg.norm(e))
+    found = pgd(lambda z: z**3, y, x, .3, iterations=5, step=.7, schedule=schedule, memory=memory, random_start=False) - y
+    assert found.numpy().ravel() == pytest.approx(max(seen, key=lambda s: s[0])[1], abs=1e-9)
+
+
 # ---------------------------------------------------------------- linear_worst_case
 
 class Separable:
