@@ -16,7 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from fastcore.basics import patch
 from .data import MEAN, STD, Interpolation
 
-# %% ../nbs/02_unet.ipynb #b33ceb01
+# %% ../nbs/02_unet.ipynb #0d66de55
 ACTIVATIONS = dict(leaky_relu=nn.LeakyReLU, relu=nn.ReLU)
 
 def _block(i, o, act):
@@ -28,10 +28,12 @@ class UNet(nn.Module):
     "U-Net of the thesis (section 4.2.1), normalised in and out, any image size. Ronneberger et al. 2015."
     def __init__(self, residual:bool=True, # f(y) = y + net(y), last layer starting at zero; False is the thesis's
         activation:str='leaky_relu', # 'leaky_relu' or 'relu'
-        widths:tuple=(8,16,32,64,128)): # channels at each level
+        widths:tuple=(8,16,32,64,128), # channels at each level
+        projection:int=0): # upsampling factor of the fixed first layer P; 0 for none
         super().__init__()
         if activation not in ACTIVATIONS: raise ValueError(f'activation={activation!r} is unknown: use one of {list(ACTIVATIONS)}')
-        self.args = dict(residual=residual, activation=activation, widths=list(widths))
+        self.args = dict(residual=residual, activation=activation, widths=list(widths), projection=projection)
+        self.first = Interpolation(projection, 'projection') if projection else nn.Identity()
         self.residual, act, up = residual, ACTIVATIONS[activation], list(widths)[::-1]
         self.down = nn.ModuleList(_block(i, o, act) for i,o in zip([3, *widths], widths))
         self.up = nn.ModuleList(nn.ConvTranspose2d(i, o, 2, stride=2) for i,o in zip(up, up[1:]))
@@ -40,12 +42,13 @@ class UNet(nn.Module):
         if residual: nn.init.zeros_(self.head.weight); nn.init.zeros_(self.head.bias)
         self.to(memory_format=torch.channels_last)                # twice as fast as the default layout on a CPU
 
-# %% ../nbs/02_unet.ipynb #e3b16588
+# %% ../nbs/02_unet.ipynb #c8c08ea5
 @patch
 def forward(self:UNet, y:torch.Tensor # (N, 3, h, w), normalised
     ) -> torch.Tensor: # (N, 3, h, w), normalised
     "The reconstruction; never clipped."
     h, w = y.shape[-2:]
+    with torch.autocast(y.device.type, enabled=False): y = self.first(y) # P in full precision, whatever the rest runs in
     step = 2**len(self.up)
     z = F.pad(y, (0, -w%step, 0, -h%step), mode='replicate') if h%step or w%step else y
     z, skips = z.contiguous(memory_format=torch.channels_last), []
