@@ -30,7 +30,7 @@ def test_card_agrees_with_its_recipe(name):
     card = load_card(name)
     cfg = TrainConfig(**card['config'])
     assert [card[k] for k in ('name', 'scale', 'sigma_f', 'eps_rel', 'seed')] == [cfg.name, cfg.scale, cfg.sigma_f, cfg.eps_rel, cfg.seed]
-    assert card['architecture'] == UNet(cfg.residual, cfg.activation).args
+    assert UNet(**card['architecture']).args == UNet(cfg.residual, cfg.activation, projection=cfg.scale*cfg.projection).args
     assert len(card['history']) == cfg.epochs
 
 

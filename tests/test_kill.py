@@ -86,6 +86,25 @@ def test_training_stops_at_control_c(photographs, tmp_path):
     assert err == 'rssr_train: interrupted; the same command goes on from here\n'
 
 
+GRID = "from rssr.grid import TrainConfig, train_grid; train_grid([TrainConfig(n, epochs=3, batch_size=4, lr=1e-3) for n in ('a', 'b')], {!r}, {!r}, jobs=2)"
+
+
+def test_a_grid_goes_on_and_leaves_no_process_behind(photographs, tmp_path):
+    code = 'import signal; signal.signal(signal.SIGINT, signal.default_int_handler); ' + GRID.format(str(photographs), str(tmp_path))
+    run = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    points = [tmp_path/f'{n}.checkpoint.safetensors' for n in 'ab']
+    wait_until(lambda: all(p.exists() for p in points), run)
+    run.send_signal(signal.SIGINT)
+    assert 'KeyboardInterrupt' in run.communicate(timeout=60)[1]
+    before = [p.stat().st_mtime for p in points if p.exists()]
+    time.sleep(3)                                          # an epoch takes less
+    assert [p.stat().st_mtime for p in points if p.exists()] == before and before
+
+    finish(subprocess.Popen([sys.executable, '-c', GRID.format(str(photographs), str(tmp_path))], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+    assert sorted(p.name for p in tmp_path.glob('*.safetensors')) == ['a.safetensors', 'b.safetensors']
+    assert any('epoch 1/3' not in (tmp_path/f'{n}.log').read_text() for n in 'ab')  # taken up, not begun again
+
+
 def evaluation(photographs, out): return ['rssr_evaluate', '--data', photographs, '--models', MODEL, '--out', out, '--images', 2, '--k', 4, '--attack-iterations', 3, '--eps-rel', '0,0.05']
 
 

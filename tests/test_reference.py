@@ -153,3 +153,16 @@ def test_the_adaptive_attack_finds_what_lbfgs_finds_on_the_exact_mean():
     assert (best > 1.1*mse(g(y), x)).all()
     assert (ours['g'] >= .99*best).all() and (ours['g'] <= best*(1 + 1e-6)).all()
     assert (ours['g'] > ours['f']).all()                   # the gradient of f saturates where that of its mean does not
+
+
+@pytest.mark.parametrize('fresh', [True, False])
+def test_draws_are_new_at_each_step_only_where_that_is_asked_for(fresh):
+    "A network without a gradient keeps the iterate where it is, so that what it sees differs by the noise alone."
+    seen = []
+    def f(z):
+        if z.requires_grad: seen.append(z.detach().clone())
+        return 0*z
+    y = torch.rand(2, 3, 8, 8, generator=seeded(1))
+    Attack('g', 3, draws=2, fresh=fresh, random_start=False)(Smoothed(f, .3), y, y, .1, generator=seeded(2))
+    steps = torch.stack(seen).view(3, -1)
+    assert all(torch.equal(steps[0], other) != fresh for other in steps[1:])
