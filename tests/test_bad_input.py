@@ -12,7 +12,7 @@ from rssr.data import Photographs, batches, embedded_photographs, find_images, o
 from rssr.evaluation import metrics, read_rows, rssr_evaluate, rssr_sigma, write_rows
 from rssr.smoothing import smooth
 from rssr.training import TrainConfig, load_checkpoint, rssr_train, save_checkpoint
-from rssr.unet import WEIGHTS, PixelModel, UNet, load_model, save_model, write_file
+from rssr.unet import WEIGHTS, PixelModel, UNet, list_models, load_model, save_model, write_file
 
 MODEL = 'x2_standard'
 CROPS = embedded_photographs()
@@ -167,7 +167,7 @@ COMMANDS = [  # what, command, its arguments (given an empty folder), what its m
     ('threat', rssr_evaluate, lambda t: ['--threat', 'up'], "threat='up'", "use one of ('input', 'lowres')"),
     ('unknown device', rssr_evaluate, lambda t: ['--device', 'gpu'], 'gpu', ''),  # any remedy will do
     ('out under a file', rssr_evaluate, lambda t: ['--out', text_file(t/'file')/'out'], 'cannot write', 'choose another output folder'),
-    ('sigma of an unknown model', rssr_sigma, lambda t: ['--model', 'x2_standart'], "did you mean 'x2_standard'?", MODEL),
+    ('sigma of an unknown model', rssr_sigma, lambda t: ['--model', 'x2_standart'], "did you mean 'x2_standard'?", list_models()[-1]),
     ('training without data', rssr_train, lambda t: [], 'no photographs', 'for example imagenet-mini'),
     ('training on too few', rssr_train, lambda t: ['--data', folder(t/'d', good=1)], '1 files are too few', 'give more photographs'),
     ('learning rate 0', rssr_train, lambda t: ['--data', t, '--lr', 0], 'lr=0.0', 'must be positive'),
