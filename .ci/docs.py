@@ -296,7 +296,7 @@ class Measures:
     prose: int     # lines
     defined: int   # exported definitions
     tests: int     # assertions outside exported cells
-    kb: float
+    kb: float     # 1000 bytes
 
     @classmethod
     def of(cls, path: Path, cells: list[Cell]) -> Measures:
@@ -307,7 +307,7 @@ class Measures:
         return cls(len(cells), statistics.median(lines), max(lines), len(code),
                    sum(bool(re.match(r'\s*(?!#|:::|<!--)\S', line)) for line in text.splitlines()),
                    sum(len(definitions(c)) for c in exported),
-                   sum(len(ASSERTION.findall(c.code)) for c in code if c not in exported), path.stat().st_size / 1024)
+                   sum(len(ASSERTION.findall(c.code)) for c in code if c not in exported), path.stat().st_size / 1000)
 
     def faults(self) -> Iterator[str]:
         if self.median > 5: yield f'the median code cell has {self.median:g} lines, split cells to reach 5'
@@ -315,7 +315,7 @@ class Measures:
         if self.prose < self.code: yield f'{self.prose} lines of prose for {self.code} code cells, explain more'
         if self.tests < 2 * self.defined: yield f'{self.tests} assertions for {self.defined} exported definitions, write two for each'
         if self.cells > 60: yield f'{self.cells} cells, cut to 60'
-        if self.kb > 300: yield f'{self.kb:.0f} KB, cut the outputs to 300'
+        if self.kb > 300: yield f'{self.kb:.1f} KB, cut the outputs to 300'
 
 
 CHECKS = check_chapters, check_titles, check_references, check_links, check_cells, check_divs
@@ -578,7 +578,7 @@ def run(root: Path, names: list[str]) -> int:
         partial = path.with_suffix('.tmp')  # never half a notebook
         nbformat.write(nb, partial)
         os.replace(partial, path)
-        print(f'{path.name}: {time.perf_counter() - start:.1f} s, {path.stat().st_size / 1024:.0f} KB', flush=True)
+        print(f'{path.name}: {time.perf_counter() - start:.1f} s, {path.stat().st_size / 1000:.0f} KB', flush=True)
     return 0
 
 
