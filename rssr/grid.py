@@ -41,9 +41,9 @@ def residual_family(scale:int # 2 or 4
     for c in _thirteen('residual', scale, first, more, more | dict(attack_iterations=3)):
         yield c if c.name.endswith('standard') else replace(c, epochs=epochs.get(c.sigma_f or c.eps_rel, 16))
 
-# %% ../nbs/05b_grid.ipynb #f5fa9f9a
+# %% ../nbs/05b_grid.ipynb #fb336350
 def projected_family(scale:int # 2 or 4
-    ): # yields 14 `TrainConfig`
+    ): # yields 16 `TrainConfig`
     "P in front, averaged weights; *robust* for all radii, *combined* with noise and adversary."
     how = dict(projection=True, precision='bfloat16', lr=1e-3, ema=.995)
     adversary = how | dict(attack_iterations=3, batch_size=8, epochs=6, init=f'x{scale}_robust')
@@ -53,6 +53,8 @@ def projected_family(scale:int # 2 or 4
     yield TrainConfig(f'x{scale}_combined', scale, sigma_f=.1, eps_rel=.1, **every)
     for c in list(_thirteen('projected', scale, {}, how | dict(epochs=12, init=f'x{scale}_standard'), adversary))[1:]:
         yield replace(c, **hard) if c.eps_rel >= .1 else c # a large ball takes more steps to cross
+    yield replace(c, name=c.name.replace('0.2', '0.4'), eps_rel=.4, **hard | dict(epochs=8, init=c.name)) # for use at half its radius
+    yield TrainConfig(f'x{scale}_robust_long', scale, eps_rel=.25, **every | dict(attack_iterations=4, attack_step=.8, epochs=30, init=f'x{scale}_robust'))
 
 # %% ../nbs/05b_grid.ipynb #e02e101e
 FAMILIES = dict(thesis=thesis_family, residual=residual_family, projected=projected_family)
