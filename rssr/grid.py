@@ -32,16 +32,17 @@ def thesis_family(scale:int # 2 or 4
     more = how | dict(epochs=12, init=f'x{scale}_thesis_standard')
     return _thirteen('thesis', scale, how | dict(epochs=40), more, more | dict(attack_step=.5))
 
-# %% ../nbs/05b_grid.ipynb #525b30fe
+# %% ../nbs/05b_grid.ipynb #1ef55b02
 def residual_family(scale:int # 2 or 4
     ): # yields 13 `TrainConfig`
-    "Residual form, falling learning rate; all others start from the undefended network."
+    "Residual form, falling learning rate; those against an adversary start from the undefended network."
     first = dict(epochs=40) if scale==2 else dict(epochs=20, lr=1e-3, init='x2_standard', precision='bfloat16')
-    more, epochs = dict(lr=1e-3, init=f'x{scale}_standard'), {.1: 24, .2: 20, .02: 16, .05: 12}
+    more, epochs = dict(lr=1e-3, init=f'x{scale}_standard'), {.02: 16, .05: 12}
     for c in _thirteen('residual', scale, first, more, more | dict(attack_iterations=3)):
-        yield c if c.name.endswith('standard') else replace(c, epochs=epochs.get(c.sigma_f or c.eps_rel, 16))
+        if c.sigma_f: c = replace(c, init='', lr=5e-3, precision='bfloat16') # from the undefended network they never arrive
+        yield c if c.name.endswith('standard') else replace(c, epochs=epochs.get(c.eps_rel, 20))
 
-# %% ../nbs/05b_grid.ipynb #fb336350
+# %% ../nbs/05b_grid.ipynb #2605df4d
 def projected_family(scale:int # 2 or 4
     ): # yields 16 `TrainConfig`
     "P in front, averaged weights; *robust* for all radii, *combined* with noise and adversary."
@@ -51,10 +52,10 @@ def projected_family(scale:int # 2 or 4
     first = dict(epochs=20, init='x2_adversarial_0.05') if scale==2 else dict(epochs=8, init='x2_robust', attack_iterations=4, attack_step=.8)
     yield TrainConfig(f'x{scale}_robust', scale, eps_rel=.25, **every | first)
     yield TrainConfig(f'x{scale}_combined', scale, sigma_f=.1, eps_rel=.1, **every)
-    for c in list(_thirteen('projected', scale, {}, how | dict(epochs=12, init=f'x{scale}_standard'), adversary))[1:]:
+    for c in list(_thirteen('projected', scale, {}, how | dict(epochs=20, lr=5e-3), adversary))[1:]:
         yield replace(c, **hard) if c.eps_rel >= .1 else c # a large ball takes more steps to cross
     yield replace(c, name=c.name.replace('0.2', '0.4'), eps_rel=.4, **hard | dict(epochs=8, init=c.name)) # for use at half its radius
-    yield TrainConfig(f'x{scale}_robust_long', scale, eps_rel=.25, **every | dict(attack_iterations=4, attack_step=.8, epochs=30, init=f'x{scale}_robust'))
+    yield TrainConfig(f'x{scale}_robust_long', scale, eps_rel=.25, **every | dict(attack_iterations=4, attack_step=.8, epochs=16, init=f'x{scale}_robust'))
 
 # %% ../nbs/05b_grid.ipynb #e02e101e
 FAMILIES = dict(thesis=thesis_family, residual=residual_family, projected=projected_family)
