@@ -32,15 +32,14 @@ def thesis_family(scale:int # 2 or 4
     more = how | dict(epochs=12, init=f'x{scale}_thesis_standard')
     return _thirteen('thesis', scale, how | dict(epochs=40), more, more | dict(attack_step=.5))
 
-# %% ../nbs/05b_grid.ipynb #1ef55b02
+# %% ../nbs/05b_grid.ipynb #4ea2f792
 def residual_family(scale:int # 2 or 4
     ): # yields 13 `TrainConfig`
     "Residual form, falling learning rate; those against an adversary start from the undefended network."
     first = dict(epochs=40) if scale==2 else dict(epochs=20, lr=1e-3, init='x2_standard', precision='bfloat16')
-    more, epochs = dict(lr=1e-3, init=f'x{scale}_standard'), {.02: 16, .05: 12}
-    for c in _thirteen('residual', scale, first, more, more | dict(attack_iterations=3)):
-        if c.sigma_f: c = replace(c, init='', lr=5e-3, precision='bfloat16') # from the undefended network they never arrive
-        yield c if c.name.endswith('standard') else replace(c, epochs=epochs.get(c.eps_rel, 20))
+    noise = dict(epochs=20, lr=5e-3, precision='bfloat16')        # from scratch: from the undefended network they never arrive
+    adversary = dict(epochs=20, lr=1e-3, attack_iterations=3, init=f'x{scale}_standard')
+    for c in _thirteen('residual', scale, first, noise, adversary): yield replace(c, epochs={.02: 16, .05: 12}.get(c.eps_rel, c.epochs))
 
 # %% ../nbs/05b_grid.ipynb #2605df4d
 def projected_family(scale:int # 2 or 4
