@@ -144,7 +144,7 @@ def linear_worst_case(f, # estimator with `linear(n)`: the matrix M of y -> M y 
     z.flatten(2)[:, 0, i] += torch.where(sb.flatten(2)[:, 0, i] < 0, -1, 1)*((z.flatten(2)[:, 0, i].square() + rest).sqrt() - z.flatten(2)[:, 0, i].abs())
     return y + (V1.mT @ z @ V2).to(y)
 
-# %% ../nbs/03_attacks.ipynb #5e5f0e7a
+# %% ../nbs/03_attacks.ipynb #de56b208
 class Upsampled(nn.Module):
     "f after bilinear upsampling, from the small image (N, 3, h, w) to (N, 3, H, W): what an adversary faces who changes the small image. Has `linear(n)` if f has."
     def __init__(self, f, # estimator
@@ -152,7 +152,9 @@ class Upsampled(nn.Module):
         super().__init__(); self.f,self.scale = f,scale
         up = lambda n: torch.linalg.pinv(interpolation_matrix(n, scale, 'lowres'))
         if is_linear(f): self.linear = lambda n: f.linear(n*scale) @ up(n*scale)
-    def forward(self, z): return self.f(resize(z, [n*self.scale for n in z.shape[-2:]]))
+        if hasattr(f, 'rest'): self.first, self.rest, self.bound = Upsampled(f.first, scale), lambda z: f.rest(self.up(z)), f.bound
+    def up(self, z): return resize(z, [n*self.scale for n in z.shape[-2:]])
+    def forward(self, z): return self.f(self.up(z))
 
 THREATS = ('input', 'lowres')
 

@@ -30,7 +30,7 @@ def outputs(f, # estimator
         out = f(torch.cat([y + sigma*n for n in noise]))
         yield out.view(len(noise), len(y), *out.shape[1:])
 
-# %% ../nbs/04_smoothing.ipynb #4325caae
+# %% ../nbs/04_smoothing.ipynb #c9db7990
 def smooth(f, # estimator
     y:torch.Tensor, # (N, 3, h, w), normalised
     sigma:float, # noise level, normalised units
@@ -40,6 +40,9 @@ def smooth(f, # estimator
     error:bool=False): # also return the standard error of the mean
     "The estimate of g(y) = E f(y + noise) from k draws, not clipped; with `error` also its standard error, per value (needs k >= 2). Differentiable."
     if error and k < 2: raise ValueError(f'k={k}: a standard error needs at least 2 draws')
+    if hasattr(f, 'rest'):                                        # E A(y + noise) = A y: the linear part needs no draws
+        out = smooth(f.rest, y, sigma, k, generator, batch, error)
+        return (f.first(y) + out[0], out[1]) if error else f.first(y) + out
     n, mean, m2 = 0, 0., 0.
     for out in outputs(f, y, sigma, k, generator, batch):
         m = len(out); here = out.mean(0); gap = here - mean

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from rssr.attacks import pgd
+from rssr.certified import rssr_certify
 from rssr.data import Photographs, batches, embedded_photographs, find_images, open_photographs, pair, radius, read_image
 from rssr.evaluation import metrics, read_rows, rssr_evaluate, rssr_sigma, write_rows
 from rssr.smoothing import smooth
@@ -171,6 +172,13 @@ COMMANDS = [  # what, command, its arguments (given an empty folder), what its m
     ('training without data', rssr_train, lambda t: [], 'no photographs', 'for example imagenet-mini'),
     ('training on too few', rssr_train, lambda t: ['--data', folder(t/'d', good=1)], '1 files are too few', 'give more photographs'),
     ('learning rate 0', rssr_train, lambda t: ['--data', t, '--lr', 0], 'lr=0.0', 'must be positive'),
+    ('the loss of the mean without noise', rssr_train, lambda t: ['--data', t, '--bound', .05, '--loss', 'mean'], "loss='mean' needs bound and sigma_f above 0 (they are 0.05 and 0.0)", 'no adversary'),
+    ('certify a corrupt file', rssr_certify, lambda t: ['--data', folder(t/'d', corrupt=1)], 'corrupt 0.png cannot be read', '(--skip-bad)'),
+    ('certify by an unknown method', rssr_certify, lambda t: ['--method', 'B7,B9'], "method='B9'", 'B6, B7'),
+    ('certify without noise', rssr_certify, lambda t: ['--model', MODEL], 'x2_standard was trained without noise', 'give a model trained for smoothing'),
+    ('certify by one draw', rssr_certify, lambda t: ['--n', 1], 'n=1 must be at least 2', 'lie in (0, 1)'),
+    ('certainty', rssr_certify, lambda t: ['--alpha', 0], 'alpha=0.0', 'lie in (0, 1)'),
+    ('certify into a file', rssr_certify, lambda t: ['--n', 64, '--images', 1, '--method', 'B7', '--model', 'x4_split_0.7', '--out', text_file(t/'file')/'out'], 'cannot write', 'choose another output folder'),
 ]
 
 

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from rssr.data import embedded_photographs, pair
 from rssr.training import TrainConfig, load_checkpoint, save_checkpoint, train, validate
-from rssr.unet import UNet, list_models, load_card, load_model, model_path, save_model
+from rssr.unet import SplitUNet, list_models, load_card, load_model, model_path, network, save_model
 
 MODELS = list_models()
 
@@ -30,7 +30,7 @@ def test_card_agrees_with_its_recipe(name):
     card = load_card(name)
     cfg = TrainConfig(**card['config'])
     assert [card[k] for k in ('name', 'scale', 'sigma_f', 'eps_rel', 'seed')] == [cfg.name, cfg.scale, cfg.sigma_f, cfg.eps_rel, cfg.seed]
-    assert UNet(**card['architecture']).args == UNet(cfg.residual, cfg.activation, projection=cfg.scale*cfg.projection).args
+    assert network(card['architecture']).args == network(cfg.architecture).args
     assert len(card['history']) == cfg.epochs
 
 
@@ -38,7 +38,7 @@ def test_card_agrees_with_its_recipe(name):
 def test_model(name):
     assert model_path(name).stat().st_size < 1.1e6
     f = load_model(name, 'cpu')
-    assert sum(p.numel() for p in f.parameters()) == 486_571
+    assert sum(p.numel() for p in f.parameters()) == ({2: 482_924, 4: 483_536}[load_card(name)['scale']] if isinstance(f, SplitUNet) else 486_571)
     assert not any(m.training for m in f.modules()) and {p.device.type for p in f.parameters()} == {'cpu'}
     y, x = pair(embedded_photographs().images[:1].float()/255, load_card(name)['scale'])
     with torch.no_grad(): out, folded = f(y), f.folded()(y)

@@ -9,6 +9,7 @@ import time
 import pytest
 from PIL import Image
 
+from rssr.certified import read_certificates
 from rssr.data import Crops, Interpolation, embedded_photographs
 from rssr.evaluation import KEY, VALUES, Subject, read_rows, sweep, write_rows
 from rssr.unet import list_models, load_card
@@ -19,7 +20,7 @@ FIGURES = [k for k in KEY + VALUES if k != 'seconds']
 
 def start(command, *argv):
     "A console command in a process of its own; one thread each, so that two at a time do not wait for each other."
-    module = 'training' if command == 'rssr_train' else 'evaluation'
+    module = dict(rssr_train='training', rssr_certify='certified').get(command, 'evaluation')
     # a shell may have started pytest with SIGINT ignored, which children inherit
     code = f'import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from rssr.{module} import {command}; {command}()'
     return subprocess.Popen([sys.executable, '-c', code, *map(str, argv)], env=os.environ | dict(OMP_NUM_THREADS='1'),
@@ -134,6 +135,25 @@ def test_evaluation_survives_kill_9(photographs, tmp_path):
     assert [[str(r[k]) for k in FIGURES] for r in resumed] == [[str(r[k]) for k in FIGURES] for r in expected]  # str: nan equals nan
     assert (killed/'table.md').read_text() == (whole/'table.md').read_text()
     assert (killed/'picture.png').exists()
+
+
+def certification(out): return ['rssr_certify', '--model', 'x4_split_0.7', '--out', out, '--images', 3, '--n', 500, '--method', 'B6,B7']
+
+
+def test_certification_survives_kill_9(tmp_path):
+    whole, killed = tmp_path/'whole', tmp_path/'killed'
+    reference, run = start(*certification(whole)), start(*certification(killed))
+    path = killed/'certificates.csv'
+    wait_until(path.exists, run)
+    kill(run)
+    done = {r['name']: r for r in read_certificates(path)}
+    assert 0 < len(done) < 3 and not (killed/'table.md').exists()  # it had not finished, and does not look as if it had
+
+    finish(start(*certification(killed))), finish(reference)
+    resumed, expected = (read_certificates(out/'certificates.csv') for out in (killed, whole))
+    assert [r['seconds'] for r in resumed if r['name'] in done and r['method'] == 'B7'] == [r['seconds'] for r in done.values()]  # not computed again
+    assert [r | dict(seconds=0) for r in resumed] == [r | dict(seconds=0) for r in expected] and len(expected) == 3*5
+    assert (killed/'table.md').read_text() == (whole/'table.md').read_text() and sorted(p.name for p in killed.iterdir()) == ['certificates.csv', 'figure.png', 'table.md']
 
 
 def test_a_sweep_goes_on_whatever_its_names(tmp_path):
