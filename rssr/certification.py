@@ -68,7 +68,7 @@ def ball(distances:np.ndarray, t:float, alpha:float): # (n,); eps/sigma; probabi
     ok = upper_probability(above, n, alpha) < norm.cdf(-t)
     return float(np.sort(distances)[ok.argmax()]) if ok.any() else math.inf
 
-# %% ../nbs/07_certification.ipynb #e97b2282
+# %% ../nbs/07_certification.ipynb #c69bd6e2
 def escape(part:Part, alpha:float): # confidence 1 - alpha
     "Upper bound of the probability that a draw is beyond the cut."
     return float(upper_probability(int((torch.cat(part.sizes) > part.cut).sum()), part.n, alpha))
@@ -79,7 +79,7 @@ def second_moment(part:Part, alpha:float, by:str='lambda'): # as above; 'lambda'
     if by=='trace': return part.cut**2*float(upper_mean(float(sizes.square()[sizes <= part.cut].sum())/part.n/part.cut**2, part.n, alpha))
     if not hasattr(part, 'eigen'):
         K = torch.cat(part.kept)[:part.keep]; part.kept = [K]     # each draw against each: as many rows as draws, not as values
-        K = K*(rms(K.view(len(K), *part.centre.shape)) <= part.cut).to(K)[:, None]
+        K[rms(K.view(len(K), *part.centre.shape)) > part.cut] = 0
         part.eigen = float(torch.linalg.eigvalsh((K@K.T).double())[-1])/K.numel()
     return part.cut**2*float(upper_mean(min(part.eigen/part.cut**2, 1), len(part.kept[0]), alpha))
 

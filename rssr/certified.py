@@ -23,7 +23,7 @@ from .smoothing import Smoothed, smooth
 from .training import check_device, command, derived_seed, numbers, progress
 from .unet import load_model, write_file
 
-# %% ../nbs/07b_certified.ipynb #6488b955
+# %% ../nbs/07b_certified.ipynb #fefbd800
 COLUMNS = ('data','image','name','model','weights','scale','threat','sigma','n','alpha','seed','method','eps_rel','t','psnr','change','ssim','spread','seconds','device','version')
 
 def write_certificates(path, rows): # csv file, rows
@@ -35,7 +35,7 @@ def read_certificates(path): # csv file
     "Its rows. ValueError if it is none of ours."
     with open(path, newline='') as f: rows = list(csv.DictReader(f))
     if rows and set(rows[0]) != set(COLUMNS): raise ValueError(f'{path} is no file of certificates: its columns are {", ".join(map(str, rows[0]))}; give another out folder')
-    try: return [r | {k: int(r[k]) for k in ('image','scale','n','seed')} | {k: float(r[k]) for k in ('alpha','sigma')} for r in rows]
+    try: return [r | {k: int(r[k]) for k in ('image','scale','n','seed')} | {k: float(r[k]) for k in ('alpha','sigma','seconds')} for r in rows]
     except (ValueError, TypeError) as e: raise ValueError(f'{path} has a damaged row ({e}): delete that row') from None
 
 # %% ../nbs/07b_certified.ipynb #e939a3d5
@@ -125,7 +125,7 @@ def certificate_table(rows, column='psnr'): # of one run; 'psnr', 'change' or 's
         if not all(math.isnan(v) for v, _ in values): lines.append([m, *(f'{v:.{digits}f}' + ('' if math.isnan(h) else f' ± {h:.{digits}f}') for v, h in values)])
     return '\n'.join('| ' + ' | '.join(l) + ' |' for l in lines)
 
-# %% ../nbs/07b_certified.ipynb #15a9e4e2
+# %% ../nbs/07b_certified.ipynb #49ee796a
 def certificate_figure(groups:dict): # title -> {label -> rows of one run}
     "Mean certified PSNR against eps_rel, one panel a title: interpolation dashed. Returns the figure."
     fig = Figure(figsize=(4.6*len(groups), 3.4), layout='constrained')
@@ -136,7 +136,8 @@ def certificate_figure(groups:dict): # title -> {label -> rows of one run}
                 if m[:2]=='B0' and i or math.isnan(mean(m)[0]): continue
                 style = dict(color='black', ls=[':', '-.', '--'][j%3], lw=1.2) if m[:2]=='B0' else dict(color=f'C{(list(METHODS)[::-1].index(m) + 3*i)%10}', marker='.', lw=1.6 if m=='B7' else 1)
                 ax.plot(E, mean(m), label=(m.replace('B0 ', '') if m[:2]=='B0' else f'{m}{label}'), **style)
-        ax.set(title=title, xlabel='eps_rel', ylabel='certified PSNR, dB', xscale='symlog'); ax.set_xscale('symlog', linthresh=min(e for e in E if e)); ax.set_xlim(0); ax.grid(alpha=.3); ax.legend(fontsize=7)
+        ax.set(title=title, xlabel='eps_rel', ylabel='certified PSNR, dB'); ax.set_xscale('symlog', linthresh=min(e for e in E if e)); ax.set_xlim(0)
+        ax.set_xticks(E, [f'{e:g}' for e in E], fontsize=7); ax.grid(alpha=.3); ax.legend(fontsize=7)
     return fig
 
 # %% ../nbs/07b_certified.ipynb #9cc552ee

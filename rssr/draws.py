@@ -126,13 +126,14 @@ def check_function(f, y, batch=2): # estimator, input (1, 3, h, w), images in a 
     with torch.no_grad(): gap = float((f(z)[:1] - f(y)).abs().max())
     if not gap < 1e-3: raise ValueError(f'f is not a function of one image: alone and beside another it differs by {gap:.2g}; remove dropout and batch statistics')
 
-# %% ../nbs/06b_draws.ipynb #80ef9539
+# %% ../nbs/06b_draws.ipynb #8328501b
 class Draws:
     "What is kept of n draws around one input: enough for every bound, at every radius and confidence."
     def __init__(self, f, y, sigma, seed, x=None, methods=('B7',), pilot=256, keep=512, batch=BLOCK):
         self.sigma, self.shape, self.x, self.n, self.f = sigma, y.shape[1:], None if x is None else to_pixels(x)[0], 0, f
         self.linear, self.split, self.methods = getattr(f, 'first', None), hasattr(f, 'rest'), set(methods)
-        first = [one_block(f, y, sigma, derived_seed(seed, 1), i, batch=batch) for i in range(-(-pilot//BLOCK))]
+        self.output = not self.split or bool(self.methods - {'B6','B6-range','B7'}) # otherwise only the rest is looked at
+        first = [one_block(f, y, sigma, derived_seed(seed, 1), i, batch=batch, output=self.output) for i in range(-(-pilot//BLOCK))]
         out, rest = (torch.cat(v) if v[0] is not None else None for v in zip(*first))
         target = None if x is None else ((x*STD.to(x))[0], (-self.x))
         self.fixed = (f.first(y)*STD.to(y))[0] if self.split else None        # A y and x without the mean, which cancels in A y - x
@@ -140,7 +141,7 @@ class Draws:
         self.out = Part(out, None, None if x is None else target[1], keep) if not self.split or self.methods & {'B4','B5','B5-trace'} else None
         self.pixels = Pixels(out) if self.methods & {'B1','B2','B3'} else None
         self.ssim = [] if 'B4-ssim' in self.methods else None
-        self.middle, self.output = out.mean(0), any(v is not None for v in (self.out, self.pixels, self.ssim))
+        self.middle = (out if self.output else rest).mean(0)
     def add(self, out, rest): # of `one_block`
         for part, V in ((self.rest, rest), (self.out, out), (self.pixels, out)):
             if part is not None: part.add(V)
