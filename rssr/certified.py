@@ -125,10 +125,10 @@ def certificate_table(rows, column='psnr'): # of one run; 'psnr', 'change' or 's
         if not all(math.isnan(v) for v, _ in values): lines.append([m, *(f'{v:.{digits}f}' + ('' if math.isnan(h) else f' ± {h:.{digits}f}') for v, h in values)])
     return '\n'.join('| ' + ' | '.join(l) + ' |' for l in lines)
 
-# %% ../nbs/07b_certified.ipynb #1d99df55
+# %% ../nbs/07b_certified.ipynb #9addafca
 def certificate_figure(groups:dict): # title -> {label -> rows of one run}
     "Mean certified PSNR against eps_rel, one panel a title: interpolation dashed. Returns the figure."
-    fig = Figure(figsize=(4.6*len(groups), 3.4), layout='constrained')
+    fig = Figure(figsize=(5*len(groups), 3.2), layout='constrained')
     for ax, (title, runs) in zip(fig.subplots(1, len(groups), squeeze=False)[0], groups.items()):
         for i, (label, rows) in enumerate(runs.items()):
             E, mean = radii(rows), lambda m: [float(each(rows, m, e).mean()) for e in radii(rows)]
@@ -137,7 +137,7 @@ def certificate_figure(groups:dict): # title -> {label -> rows of one run}
                 style = dict(color='black', ls=[':', '-.', '--'][j%3], lw=1.2) if m[:2]=='B0' else dict(color=f'C{(list(METHODS)[::-1].index(m) + 3*i)%10}', marker='.', lw=1.6 if m=='B7' else 1)
                 ax.plot(E, mean(m), label=(m.replace('B0 ', '') if m[:2]=='B0' else f'{m}{label}'), **style)
         ax.set(title=title, xlabel='eps_rel', ylabel='certified PSNR, dB'); ax.set_xscale('symlog', linthresh=min(e for e in E if e)); ax.set_xlim(min(E))
-        ax.set_xticks(E, [f'{e:.2g}' for e in E], fontsize=7); ax.minorticks_off(); ax.grid(alpha=.3); ax.legend(fontsize=7)
+        ax.set_xticks(E, [f'{e:.2g}' for e in E], fontsize=7); ax.minorticks_off(); ax.grid(alpha=.3); ax.legend(fontsize=7, loc='center left', bbox_to_anchor=(1, .5))
     return fig
 
 # %% ../nbs/07b_certified.ipynb #9cc552ee
