@@ -166,12 +166,12 @@ def rssr_certify(argv=None):
     "Console command: `certify_command`."
     command(certify_command, argv, 'rssr_certify')
 
-# %% ../nbs/07b_certified.ipynb #240580ad
+# %% ../nbs/07b_certified.ipynb #f671db74
 def _report(rows, photos, out):
     "Print and write the tables, and the figure."
     r = next(r for r in rows if r['n']); k = len({q['name'] for q in rows}); skipped = len(photos.skipped)
     text = f"{r['model']}, x{r['scale']}, threat {r['threat']}, sigma {r['sigma']:g}; {k} photographs ({r['data']})" + (f', {skipped} skipped' if skipped else '') + f"; n = {r['n']} draws, alpha = {r['alpha']:g} for each photograph and method, seed {r['seed']}\n"
-    for column, what in dict(psnr='certified PSNR in dB, mean ± half of the 95% interval', change='certified change of the output, root mean square in pixels', ssim='certified SSIM').items(): text += f'\n{what}\n\n{certificate_table(rows, column)}\n'
+    for column, what in dict(psnr='certified PSNR in dB, mean ± half of the 95% interval; where a method abstains, that of the farthest image in [0,1]', change='certified change of the output, root mean square in pixels', ssim='certified SSIM').items(): text += f'\n{what}\n\n{certificate_table(rows, column)}\n'
     for m in [m for m in METHODS if m in {q['method'] for q in rows} and m!='B4-ssim']: text += f"\n{m} is above the best interpolation up to eps_rel {crossing(rows, m):.2g}"
     if r['spread']: text += f"\n\nThe certificates speak of g. A mean of k draws differs from it by about {float(torch.tensor([float(q['spread']) for q in rows if q['spread']]).mean()):.4f}/sqrt(k), root mean square in pixels.\n"
     print(text); write_file(out/'table.md', text.encode())
