@@ -125,17 +125,16 @@ def certificate_table(rows, column='psnr'): # of one run; 'psnr', 'change' or 's
         if not all(math.isnan(v) for v, _ in values): lines.append([m, *(f'{v:.{digits}f}' + ('' if math.isnan(h) else f' ± {h:.{digits}f}') for v, h in values)])
     return '\n'.join('| ' + ' | '.join(l) + ' |' for l in lines)
 
-# %% ../nbs/07b_certified.ipynb #9addafca
-def certificate_figure(groups:dict): # title -> {label -> rows of one run}
-    "Mean certified PSNR against eps_rel, one panel a title: interpolation dashed. Returns the figure."
-    fig = Figure(figsize=(5*len(groups), 3.2), layout='constrained')
-    for ax, (title, runs) in zip(fig.subplots(1, len(groups), squeeze=False)[0], groups.items()):
-        for i, (label, rows) in enumerate(runs.items()):
-            E, mean = radii(rows), lambda m: [float(each(rows, m, e).mean()) for e in radii(rows)]
-            for j, m in enumerate(dict.fromkeys(r['method'] for r in rows)):
-                if m[:2]=='B0' and i or math.isnan(mean(m)[0]): continue
-                style = dict(color='black', ls=[':', '-.', '--'][j%3], lw=1.2) if m[:2]=='B0' else dict(color=f'C{(list(METHODS)[::-1].index(m) + 3*i)%10}', marker='.', lw=1.6 if m=='B7' else 1)
-                ax.plot(E, mean(m), label=(m.replace('B0 ', '') if m[:2]=='B0' else f'{m}{label}'), **style)
+# %% ../nbs/07b_certified.ipynb #7359d8c5
+def certificate_figure(runs:dict): # title -> rows of one run
+    "Mean certified PSNR against eps_rel, one panel a title: interpolation in black. Returns the figure."
+    fig = Figure(figsize=(5*len(runs), 3.2), layout='constrained')
+    for ax, (title, rows) in zip(fig.subplots(1, len(runs), squeeze=False)[0], runs.items()):
+        E = radii(rows)
+        for j, m in enumerate(dict.fromkeys(r['method'] for r in rows)):
+            mean = [float(each(rows, m, e).mean()) for e in E]
+            style = dict(color='black', ls=[':', '-.', '--'][j%3], lw=1.2) if m[:2]=='B0' else dict(color=f'C{list(METHODS)[::-1].index(m)}', marker='.', lw=1.6 if m=='B7' else 1)
+            if not math.isnan(mean[0]): ax.plot(E, mean, label=m.replace('B0 ', ''), **style)
         ax.set(title=title, xlabel='eps_rel', ylabel='certified PSNR, dB'); ax.set_xscale('symlog', linthresh=min(e for e in E if e)); ax.set_xlim(min(E))
         ax.set_xticks(E, [f'{e:.2g}' for e in E], fontsize=7); ax.minorticks_off(); ax.grid(alpha=.3); ax.legend(fontsize=7, loc='center left', bbox_to_anchor=(1, .5))
     return fig
@@ -166,7 +165,7 @@ def rssr_certify(argv=None):
     "Console command: `certify_command`."
     command(certify_command, argv, 'rssr_certify')
 
-# %% ../nbs/07b_certified.ipynb #f671db74
+# %% ../nbs/07b_certified.ipynb #5793868d
 def _report(rows, photos, out):
     "Print and write the tables, and the figure."
     r = next(r for r in rows if r['n']); k = len({q['name'] for q in rows}); skipped = len(photos.skipped)
@@ -175,7 +174,7 @@ def _report(rows, photos, out):
     for m in [m for m in METHODS if m in {q['method'] for q in rows} and m!='B4-ssim']: text += f"\n{m} is above the best interpolation up to eps_rel {crossing(rows, m):.2g}"
     if r['spread']: text += f"\n\nThe certificates speak of g. A mean of k draws differs from it by about {float(torch.tensor([float(q['spread']) for q in rows if q['spread']]).mean()):.4f}/sqrt(k), root mean square in pixels.\n"
     print(text); write_file(out/'table.md', text.encode())
-    image = io.BytesIO(); certificate_figure({r['model']: {'': rows}}).savefig(image, format='png', dpi=130); write_file(out/'figure.png', image.getvalue())
+    image = io.BytesIO(); certificate_figure({r['model']: rows}).savefig(image, format='png', dpi=130); write_file(out/'figure.png', image.getvalue())
     print(f'wrote {out}/certificates.csv, {out}/table.md, {out}/figure.png')
 
 # %% ../nbs/07b_certified.ipynb #5f608e6a

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BLOCK', 'shift', 'upper_probability', 'upper_mean', 'bernstein', 'shifted_mean', 'rms', 'Part', 'Pixels',
-           'structure_distance', 'one_block', 'check_function', 'Draws', 'observe']
+           'structure_distance', 'block_seeds', 'one_block', 'check_function', 'Draws', 'observe']
 
 # %% ../nbs/06b_draws.ipynb #d23b6a75
 import math, time
@@ -106,12 +106,18 @@ def structure_distance(u:torch.Tensor, v:torch.Tensor): # (N, 3, h, w), pixels, 
     S1, S2 = (2*m[0]*m[1] + C1)/(m[0]**2 + m[1]**2 + C1), (2*(k - m[0]*m[1]) + C2)/(a + c + C2)
     return (2 - S1 - S2).flatten(1).mean(1).clamp_min(0).sqrt()
 
-# %% ../nbs/06b_draws.ipynb #3eb3c81a
+# %% ../nbs/06b_draws.ipynb #9d0d114a
 BLOCK = 32
 
-def one_block(f, y, sigma, seed, i, m=BLOCK, batch=BLOCK, output=True): # estimator, input (1, 3, h, w), noise, seed, number of the block, draws in it, images in a call; whether outputs are wanted
+def block_seeds(seed:int, count:int): # of the run; blocks
+    "Different seeds, one a block: two equal ones among 2**32 are not rare in a long run, and would be no fresh draws."
+    seeds, i = {}, 0
+    while len(seeds) < count: seeds[derived_seed(seed, i)] = i = i + 1
+    return list(seeds)
+
+def one_block(f, y, sigma, seed, m=BLOCK, batch=BLOCK, output=True): # estimator, input (1, 3, h, w), noise, seed of the block, draws in it, images in a call; whether outputs are wanted
     "(outputs, rests) of one block of draws, pixels; None for what there is not."
-    r = torch.Generator(y.device).manual_seed(derived_seed(seed, i))
+    r = torch.Generator(y.device).manual_seed(seed)
     z = y + sigma*torch.randn(BLOCK, *y.shape[1:], generator=r, device=y.device)[:m]
     run = lambda h: torch.cat([h(c).float() for c in z.split(batch)])
     if not hasattr(f, 'rest'): return to_pixels(run(f)), None
@@ -126,19 +132,18 @@ def check_function(f, y, batch=2): # estimator, input (1, 3, h, w), images in a 
     with torch.no_grad(): gap = float((f(z)[:1] - f(y)).abs().max())
     if not gap < 1e-3: raise ValueError(f'f is not a function of one image: alone and beside another it differs by {gap:.2g}; remove dropout and batch statistics')
 
-# %% ../nbs/06b_draws.ipynb #8328501b
+# %% ../nbs/06b_draws.ipynb #e95f61eb
 class Draws:
     "What is kept of n draws around one input: enough for every bound, at every radius and confidence."
     def __init__(self, f, y, sigma, seed, x=None, methods=('B7',), pilot=256, keep=512, batch=BLOCK):
         self.sigma, self.shape, self.x, self.n, self.f = sigma, y.shape[1:], None if x is None else to_pixels(x)[0], 0, f
         self.linear, self.split, self.methods = getattr(f, 'first', None), hasattr(f, 'rest'), set(methods)
         self.output = not self.split or bool(self.methods - {'B6','B6-range','B7'}) # otherwise only the rest is looked at
-        first = [one_block(f, y, sigma, derived_seed(seed, 1), i, batch=batch, output=self.output) for i in range(-(-pilot//BLOCK))]
+        first = [one_block(f, y, sigma, s, batch=batch, output=self.output) for s in block_seeds(derived_seed(seed, 1), -(-pilot//BLOCK))]
         out, rest = (torch.cat(v) if v[0] is not None else None for v in zip(*first))
-        target = None if x is None else ((x*STD.to(x))[0], (-self.x))
-        self.fixed = (f.first(y)*STD.to(y))[0] if self.split else None        # A y and x without the mean, which cancels in A y - x
-        self.rest = Part(rest, f.bound, None if x is None else self.fixed - target[0], keep) if self.split and {m[:2] for m in methods} & {'B6','B7'} else None
-        self.out = Part(out, None, None if x is None else target[1], keep) if not self.split or self.methods & {'B4','B5','B5-trace'} else None
+        error = None if x is None else ((f.first(y) - x)*STD.to(y))[0] if self.split else -self.x
+        self.rest = Part(rest, f.bound, error, keep) if self.split and {m[:2] for m in methods} & {'B6','B7'} else None
+        self.out = Part(out, None, None if x is None else -self.x, keep) if not self.split or self.methods & {'B4','B5','B5-trace'} else None
         self.pixels = Pixels(out) if self.methods & {'B1','B2','B3'} else None
         self.ssim = [] if 'B4-ssim' in self.methods else None
         self.middle = (out if self.output else rest).mean(0)
@@ -168,7 +173,7 @@ def _load(d, path, mark):
         if part: part.n = d.n
     if d.pixels: d.pixels.counts, d.pixels.sum, d.pixels.square = t['counts'], t['sum'], t['square']
 
-# %% ../nbs/06b_draws.ipynb #6cdcc370
+# %% ../nbs/06b_draws.ipynb #8ca1f2a5
 @torch.no_grad()
 def observe(f, # estimator; with `first` and `rest` (see `SplitUNet`) also its linear part is used
     y:torch.Tensor, # one input (1, 3, h, w), normalised
@@ -187,8 +192,8 @@ def observe(f, # estimator; with `first` and `rest` (see `SplitUNet`) also its l
     check_function(f, y, kw.get('batch', BLOCK)); d = Draws(f, y, sigma, seed, x, methods, **kw)
     mark = derived_seed(*np.frombuffer(torch.cat([y.flatten(), d.middle.flatten()]).cpu().numpy().tobytes(), np.uint32)[::97], seed, n, int(sigma*1e9), *map(ord, ''.join(sorted(methods))))
     if state and Path(state).exists(): _load(d, state, str(mark))
-    saved, blocks = time.time(), range(d.n//BLOCK, -(-n//BLOCK))
-    for i in progress(blocks, bar) if bar else blocks:
-        d.add(*one_block(f, y, sigma, derived_seed(seed, 0), i, min(BLOCK, n - i*BLOCK), kw.get('batch', BLOCK), d.output))
+    saved, blocks = time.time(), block_seeds(derived_seed(seed, 0), -(-n//BLOCK))[d.n//BLOCK:]
+    for s in progress(blocks, bar) if bar else blocks:
+        d.add(*one_block(f, y, sigma, s, min(BLOCK, n - d.n), kw.get('batch', BLOCK), d.output))
         if state and time.time() - saved > every: _save(d, state, str(mark)); saved = time.time()
     return d
