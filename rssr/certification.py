@@ -16,7 +16,7 @@ from .data import STD, check_images
 from .draws import Draws, Part, Pixels, bernstein, observe, rms, shift, shifted_mean, structure_distance, upper_mean, upper_probability
 from .training import derived_seed
 
-# %% ../nbs/07_certification.ipynb #913bbd8f
+# %% ../nbs/07_certification.ipynb #05dd8c08
 def _svd(A, shape): # linear map with `linear(n)`; (3, h, w) of its input
     "Singular vectors of both sides, and the singular values (3, i, j) in pixels."
     (U1, S1, _), (U2, S2, _) = (torch.linalg.svd(A.linear(n).double().cpu(), full_matrices=False) for n in shape[-2:])
@@ -41,7 +41,7 @@ def linear_quality(A, shape, b:torch.Tensor, eps:float): # as above; b = Ay - x,
         low, high = (low, m2) if dual(top + math.exp(m1)) < dual(top + math.exp(m2)) else (m1, high)
     return math.sqrt(dual(top + math.exp(low))/b.numel())
 
-# %% ../nbs/07_certification.ipynb #5cc095d7
+# %% ../nbs/07_certification.ipynb #35b0c24a
 def pixel_bounds(p:Pixels, # counts over the draws
     kind:str, # 'B1', 'B2' or 'B3'
     t:float, # eps/sigma
@@ -61,14 +61,14 @@ def pixel_bounds(p:Pixels, # counts over the draws
     high = u[0] + (steps[1:]*above).sum(0)
     return 1 - ((1-u[-1]) + (steps[:-1]*below).sum(0)), high
 
-# %% ../nbs/07_certification.ipynb #1fa9d837
+# %% ../nbs/07_certification.ipynb #001cfe55
 def ball(distances:np.ndarray, t:float, alpha:float): # (n,); eps/sigma; probability of error
     "Radius of a ball around the centre that holds half of the mass after any shift up to t; inf if n draws cannot tell."
     n = len(distances); above = np.arange(n)[::-1]                # how many are larger than the k-th smallest
     ok = upper_probability(above, n, alpha) < norm.cdf(-t)
     return float(np.sort(distances)[ok.argmax()]) if ok.any() else math.inf
 
-# %% ../nbs/07_certification.ipynb #c69bd6e2
+# %% ../nbs/07_certification.ipynb #4fbbb482
 def escape(part:Part, alpha:float): # confidence 1 - alpha
     "Upper bound of the probability that a draw is beyond the cut."
     return float(upper_probability(int((torch.cat(part.sizes) > part.cut).sum()), part.n, alpha))
@@ -92,7 +92,7 @@ def drift(part:Part, t:float, alpha:float): # as above
     "Upper bound of ||E'V - m||, root mean square."
     return min(math.exp(min(t*t, 500.)/2)*math.sqrt(second_moment(part, alpha/2)) + float(shift(escape(part, alpha/2), t))*part.reach, part.reach)
 
-# %% ../nbs/07_certification.ipynb #a54c4b2c
+# %% ../nbs/07_certification.ipynb #fc102acd
 def quality(d:Draws, part:Part, eps:float, alpha:float): # l2 radius, normalised; confidence 1 - alpha
     "Upper bound of ||g(y+e) - x||, root mean square in pixels: @eq-quality. ValueError without a truth."
     if d.x is None: raise ValueError('the distance to the truth needs the truth: give x, or use a method for the change alone (B1 to B6)')
@@ -101,7 +101,7 @@ def quality(d:Draws, part:Part, eps:float, alpha:float): # l2 radius, normalised
     W, D, a = linear_quality(A, d.shape, part.error, eps), drift(part, t, alpha/2), linear_change(A, d.shape, eps)
     return math.sqrt(max(W**2 + 2*u + 2*a*D + D**2, 0))
 
-# %% ../nbs/07_certification.ipynb #8746f037
+# %% ../nbs/07_certification.ipynb #bd2b7ff1
 @dataclass
 class Certificate:
     "With probability 1 - alpha over the draws, for every e with ||e||_2 <= eps. Pixels of [0,1]."
@@ -126,7 +126,8 @@ def _center(d, eps, t, alpha):
     R = 3*ball(torch.cat(d.out.sizes).double().cpu().numpy(), t, alpha)
     return R, math.nan if d.x is None else float(rms(d.out.error)) + R, math.nan
 
-# %% ../nbs/07_certification.ipynb #1413d0f1
+# %% ../nbs/07_certification.ipynb #82027ad3
+#| code-fold: true
 def _center_ssim(d, eps, t, alpha):
     R = 3*ball(torch.cat(d.ssim).double().cpu().numpy(), t, alpha)
     return math.nan, math.nan, math.nan if d.x is None else max(1 - (float(structure_distance(d.middle[None], d.x[None])) + R)**2, -1.)
@@ -148,7 +149,7 @@ def _quality(d, eps, t, alpha): return math.nan, quality(d, d.rest or d.out, eps
 METHODS = {**{k: _pixelwise(k) for k in ('B1', 'B2', 'B3')}, 'B4': _center, 'B4-ssim': _center_ssim, 'B5-trace': _moment('trace'), 'B5': _moment('lambda'),
            'B6-range': _split(True), 'B6': _split(False), 'B7': _quality}
 
-# %% ../nbs/07_certification.ipynb #78ab60ca
+# %% ../nbs/07_certification.ipynb #074cac32
 def certificate(d:Draws, # what was kept of the draws
     method:str, # key of `METHODS`
     eps:float, # l2 radius, normalised units, see `radius`
@@ -168,7 +169,7 @@ def linear_certificate(A, y, eps:float, x=None): # `Interpolation` or the like; 
     error = math.nan if x is None else linear_quality(A, y.shape[1:], ((A(y) - x)*STD.to(y))[0], eps)
     return Certificate('B0', eps, math.nan, 0, 0., linear_change(A, y.shape[1:], eps), -20*math.log10(max(error, 1e-5)) if error==error else math.nan)
 
-# %% ../nbs/07_certification.ipynb #fe277b1e
+# %% ../nbs/07_certification.ipynb #c4b8d084
 def certify(f, # estimator (N, 3, h, w) -> (N, 3, H, W), normalised; a linear one gets B0; B6 needs `first`, `rest` and `bound`
     y:torch.Tensor, # inputs (N, 3, h, w), normalised
     sigma:float, # noise of the smoothing, normalised
