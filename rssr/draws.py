@@ -17,14 +17,14 @@ from .data import STD, check_images, to_pixels
 from .training import derived_seed, progress
 from .unet import write_file
 
-# %% ../nbs/06b_draws.ipynb #e75d5391
+# %% ../nbs/06b_draws.ipynb #08067cdf
 def shift(p, # probability under noise around y, number or array
     t:float # eps/sigma
     ): # float64, same shape
     "Largest probability of the same set under noise around y+e: @eq-shift."
     return norm.cdf(norm.ppf(p) + t)
 
-# %% ../nbs/06b_draws.ipynb #7d0cf303
+# %% ../nbs/06b_draws.ipynb #5274d9fb
 def upper_probability(k, # times seen, number or array
     n:int, # draws
     alpha:float # probability of error
@@ -43,7 +43,7 @@ def upper_mean(mean, n:int, alpha:float): # mean of n values in [0,1], number or
         low, high = np.where(kl > bound, low, mid), np.where(kl > bound, mid, high)
     return high
 
-# %% ../nbs/06b_draws.ipynb #6949f5d1
+# %% ../nbs/06b_draws.ipynb #95cf018a
 def bernstein(variance, n:int, alpha:float): # sample variance of n values in [0,1], number or array; as above
     "What to add to their mean (Maurer and Pontil 2009, theorem 4)."
     L = math.log(2/alpha)
@@ -62,7 +62,7 @@ def shifted_mean(h:np.ndarray, # draws under noise around y, (n,)
     v = np.sort(np.asarray(h, float))[n-1-k]
     return float(v[0] + np.diff(v, append=max(top, v[-1])) @ shift(upper_probability(k, n, share), t))
 
-# %% ../nbs/06b_draws.ipynb #55d58cd9
+# %% ../nbs/06b_draws.ipynb #29587897
 def rms(v:torch.Tensor): # (..., 3, h, w)
     "Root mean square of each image."
     return torch.linalg.vector_norm(v.flatten(-3), dim=-1)/math.sqrt(v.shape[-3:].numel())
@@ -84,7 +84,7 @@ class Part:
         if self.error is not None: self.along.append(d.flatten(1) @ self.error.flatten()/d[0].numel())
         if sum(map(len, self.kept)) < self.keep: self.kept.append(d.flatten(1))
 
-# %% ../nbs/06b_draws.ipynb #47f3e1d5
+# %% ../nbs/06b_draws.ipynb #3d97673c
 class Pixels:
     "Counts of each value above its own levels, and its first two moments, over the draws."
     def __init__(self, pilot:torch.Tensor, # (m, 3, H, W), in [0,1]
@@ -106,7 +106,7 @@ def structure_distance(u:torch.Tensor, v:torch.Tensor): # (N, 3, h, w), pixels, 
     S1, S2 = (2*m[0]*m[1] + C1)/(m[0]**2 + m[1]**2 + C1), (2*(k - m[0]*m[1]) + C2)/(a + c + C2)
     return (2 - S1 - S2).flatten(1).mean(1).clamp_min(0).sqrt()
 
-# %% ../nbs/06b_draws.ipynb #9d0d114a
+# %% ../nbs/06b_draws.ipynb #d0d5eda7
 BLOCK = 32
 
 def block_seeds(seed:int, count:int): # of the run; blocks
@@ -132,7 +132,7 @@ def check_function(f, y, batch=2): # estimator, input (1, 3, h, w), images in a 
     with torch.no_grad(): gap = float((f(z)[:1] - f(y)).abs().max())
     if not gap < 1e-3: raise ValueError(f'f is not a function of one image: alone and beside another it differs by {gap:.2g}; remove dropout and batch statistics')
 
-# %% ../nbs/06b_draws.ipynb #e95f61eb
+# %% ../nbs/06b_draws.ipynb #1be2d420
 class Draws:
     "What is kept of n draws around one input: enough for every bound, at every radius and confidence."
     def __init__(self, f, y, sigma, seed, x=None, methods=('B7',), pilot=256, keep=512, batch=BLOCK):
@@ -153,7 +153,8 @@ class Draws:
         if self.ssim is not None: self.ssim.append(structure_distance(out, self.middle.expand_as(out)))
         self.n += len(out if rest is None else rest)
 
-# %% ../nbs/06b_draws.ipynb #2e4ca00a
+# %% ../nbs/06b_draws.ipynb #4bf6c4f7
+#| code-fold: true
 def _lists(d): return {f'{name}.{k}': getattr(part, k) for name, part in (('rest', d.rest), ('out', d.out)) if part for k in ('sizes','along','kept')} | ({'ssim': d.ssim} if d.ssim is not None else {})
 
 def _save(d, path, mark): # draws, file, fingerprint
@@ -173,7 +174,7 @@ def _load(d, path, mark):
         if part: part.n = d.n
     if d.pixels: d.pixels.counts, d.pixels.sum, d.pixels.square = t['counts'], t['sum'], t['square']
 
-# %% ../nbs/06b_draws.ipynb #8ca1f2a5
+# %% ../nbs/06b_draws.ipynb #46561ab2
 @torch.no_grad()
 def observe(f, # estimator; with `first` and `rest` (see `SplitUNet`) also its linear part is used
     y:torch.Tensor, # one input (1, 3, h, w), normalised
