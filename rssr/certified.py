@@ -23,7 +23,8 @@ from .smoothing import Smoothed, smooth
 from .training import check_device, command, derived_seed, numbers, progress
 from .unet import load_model, write_file
 
-# %% ../nbs/07b_certified.ipynb #fefbd800
+# %% ../nbs/07b_certified.ipynb #c8bd1b98
+#| code-fold: true
 COLUMNS = ('data','image','name','model','weights','scale','threat','sigma','n','alpha','seed','method','eps_rel','t','psnr','change','ssim','spread','seconds','device','version')
 
 def write_certificates(path, rows): # csv file, rows
@@ -38,7 +39,8 @@ def read_certificates(path): # csv file
     try: return [r | {k: int(r[k]) for k in ('image','scale','n','seed')} | {k: float(r[k]) for k in ('alpha','sigma','seconds')} for r in rows]
     except (ValueError, TypeError) as e: raise ValueError(f'{path} has a damaged row ({e}): delete that row') from None
 
-# %% ../nbs/07b_certified.ipynb #e939a3d5
+# %% ../nbs/07b_certified.ipynb #0ac5d435
+#| code-fold: true
 EPS_RELS = dict(input=(0., .0005, .001, .002, .005, .01), lowres=(0., .001, .002, .005, .01, .02))
 KINDS = ('identity', 'projection', 'bicubic')
 
@@ -58,7 +60,7 @@ def _certify_one(f, card, p, label, n, alpha, methods, eps_rels, seed, state, de
     return [base | (dict(model='interpolation', weights='', sigma=0., t='', spread='') if m[:2]=='B0' else about) | dict(method=m, n=cs[0].n, seconds=round(time.time()-start, 1)) |
         {k: _text(getattr(c, k) for c in cs) for k in ('psnr','change','ssim')} for m, cs in found.items()]
 
-# %% ../nbs/07b_certified.ipynb #89b2eae3
+# %% ../nbs/07b_certified.ipynb #09a9e57f
 def certify_photographs(model, # shipped name or path
     photos, # `Photographs` or `Crops`
     path, # csv file for the rows
@@ -84,7 +86,7 @@ def certify_photographs(model, # shipped name or path
         out += [r for r in have if r['method'] in methods or r['n']==0]
     return out
 
-# %% ../nbs/07b_certified.ipynb #a4aeb655
+# %% ../nbs/07b_certified.ipynb #b24fbfa2
 def each(rows, method, eps_rel, column='psnr'): # rows of one model and n; method; radius
     "One value an image, (N,)."
     mine = sorted((r for r in rows if r['method']==method), key=lambda r: r['name'])
@@ -96,7 +98,7 @@ def compare(rows, method, eps_rel): # as above
     best = max((m for m in {r['method'] for r in rows} if m[:2]=='B0'), key=lambda m: float(each(rows, m, eps_rel).mean()))
     return *interval(each(rows, method, eps_rel) - each(rows, best, eps_rel)), best
 
-# %% ../nbs/07b_certified.ipynb #cf916a28
+# %% ../nbs/07b_certified.ipynb #618d2ebf
 def radii(rows): return [float(e) for e in rows[0]['eps_rel'].split()] # of all rows of a run
 
 def run_of(rows, model): # of a file; name of a model
@@ -125,7 +127,8 @@ def certificate_table(rows, column='psnr'): # of one run; 'psnr', 'change' or 's
         if not all(math.isnan(v) for v, _ in values): lines.append([m, *(f'{v:.{digits}f}' + ('' if math.isnan(h) else f' ± {h:.{digits}f}') for v, h in values)])
     return '\n'.join('| ' + ' | '.join(l) + ' |' for l in lines)
 
-# %% ../nbs/07b_certified.ipynb #7359d8c5
+# %% ../nbs/07b_certified.ipynb #59003109
+#| code-fold: true
 def certificate_figure(runs:dict): # title -> rows of one run
     "Mean certified PSNR against eps_rel, one panel a title: interpolation in black. Returns the figure."
     fig = Figure(figsize=(5*len(runs), 3.2), layout='constrained')
@@ -139,7 +142,8 @@ def certificate_figure(runs:dict): # title -> rows of one run
         ax.set_xticks(E, [f'{e:.2g}' for e in E], fontsize=7); ax.minorticks_off(); ax.grid(alpha=.3); ax.legend(fontsize=7, loc='center left', bbox_to_anchor=(1, .5))
     return fig
 
-# %% ../nbs/07b_certified.ipynb #9cc552ee
+# %% ../nbs/07b_certified.ipynb #e6e600b0
+#| code-fold: true
 def certify_command(model:str='x2_split_0.5', # shipped name or .safetensors file
     data:str='', # folder of photographs, every one of which is certified; 4 embedded ones by default
     eps_rel:str='', # relative radii, normalised units; by default those of the model's threat model
@@ -165,7 +169,8 @@ def rssr_certify(argv=None):
     "Console command: `certify_command`."
     command(certify_command, argv, 'rssr_certify')
 
-# %% ../nbs/07b_certified.ipynb #5793868d
+# %% ../nbs/07b_certified.ipynb #2a4a3464
+#| code-fold: true
 def _report(rows, photos, out):
     "Print and write the tables, and the figure."
     r = next(r for r in rows if r['n']); k = len({q['name'] for q in rows}); skipped = len(photos.skipped)
@@ -177,7 +182,7 @@ def _report(rows, photos, out):
     image = io.BytesIO(); certificate_figure({r['model']: rows}).savefig(image, format='png', dpi=130); write_file(out/'figure.png', image.getvalue())
     print(f'wrote {out}/certificates.csv, {out}/table.md, {out}/figure.png')
 
-# %% ../nbs/07b_certified.ipynb #5f608e6a
+# %% ../nbs/07b_certified.ipynb #d34bd255
 def attacked(h, # network with what it faces, from `problem`
     y, x, sigma:float, # input (1, 3, h, w) and truth, normalised; noise
     eps_rel:float, # relative radius
