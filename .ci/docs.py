@@ -4,6 +4,9 @@
     docs.py readme [--check]      README.md from nbs/index.ipynb (--check: compare only)
     docs.py command NAME          the shell command that README.md marks with <!-- command: NAME -->
     docs.py check                 what Quarto would choke on, and the measures of a readable chapter
+    docs.py measures              the table of those measures alone, a line a notebook:
+        cells, lines of the median and of the longest code cell, lines of prose for each code cell,
+        assertions for each exported definition, size in units of 1000 bytes; exit 1 if one is beyond its bound
     docs.py run [NOTEBOOK ...]    execute notebooks in place, each in a fresh kernel
 
 All but `run` need the standard library alone, so that CI can start from a bare Python.
@@ -12,6 +15,7 @@ Cells are counted from 0, as in nb['cells'].
 from __future__ import annotations
 
 import argparse
+import ast
 import base64
 import json
 import os
@@ -41,6 +45,9 @@ KEY = re.compile(r'(?<![\w./@\\])@([A-Za-z0-9_](?:[\w:./-]*\w)?)')  # @fig-x and
 XREF = re.compile(r'(fig|tbl|eq|sec|lst|thm|lem|cor|prp|cnj|def|exm|exr|sol|rem|alg)-', re.I)
 LINK = re.compile(r'(\]\(\s*<?)([^\s)<>]+)|(^ {0,3}\[(?!\^)[^\]\n]+\]:\s*<?)([^\s>]+)|(\b(?:src|href)=["\'])([^"\']+)', re.M)
 SCHEME = re.compile(r'[a-z][a-z0-9+.-]*:|//', re.I)
+HTML_ID = re.compile(r'<[a-z][^<>]*\bid=["\']([^"\']+)')
+IMAGE = re.compile(r'!\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)[^)]*\)(\{[^{}]*\})?')
+TABLE_ROW = re.compile(r'^\|.*\|', re.M)
 DIV = re.compile(r'^ *:{3,}\s*(.*?)\s*:*$')
 
 
@@ -166,6 +173,10 @@ class Book:
         paths = [p for p in sorted(self.nbs.iterdir()) if p.suffix in ('.ipynb', '.qmd') and p.name[0] not in '._']
         self.files = {p.name: read_cells(p) for p in paths}
         self.bib = read_bib(self.nbs / 'refs.bib')
+        self.config = self._config(root / '_quarto.yml')
+
+    @staticmethod
+    def _config(path: Path) -> str: return re.sub(r'(^|\s)#.*', r'\1', path.read_text(encoding='utf-8')) if path.exists() else ''
 
     @property
     def cells(self) -> Iterator[Cell]:
@@ -175,31 +186,41 @@ class Book:
         "What `file#...` may name: headings, labels and, as nbdev documents them, exported definitions."
         found: set[str] = set()
         for cell in self.files[file]:
-            found |= set(cell.labels)
-            if 'export' in cell.options or 'exports' in cell.options: found |= set(definitions(cell))
-            for text in cell.texts:
-                for _, heading in headings(text):
-                    name, n = slug(heading), 0
-                    while (unique := f'{name}-{n}' if n else name) in found: n += 1
-                    found.add(unique)
+            found |= {*cell.labels, *tag_ids(cell)}
+            for name in own_anchors(cell):
+                n = 0
+                while (unique := f'{name}-{n}' if n else name) in found: n += 1
+                found.add(unique)
         return found
 
 
 def definitions(cell: Cell) -> list[str]:
-    return re.findall(r'^(?:async )?(?:def|class) ([A-Za-z]\w*)', cell.source, re.M)
+    "The public names that nbdev documents below an exported cell: `pgd`, and `Photographs.decoded` for a patched method."
+    if not cell.options.keys() & {'export', 'exports'}: return []
+    nodes = [n for n in ast.parse(cell.code).body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and n.name[0] != '_']
+    patched = lambda n: any(ast.unparse(d).startswith('patch') for d in n.decorator_list)
+    return [f'{ast.unparse(n.args.args[0].annotation)}.{n.name}' if patched(n) else n.name for n in nodes]
+
+
+def own_anchors(cell: Cell) -> list[str]:
+    "The identifiers that pandoc makes of its headings, those that nbdev writes for definitions among them."
+    return [slug(text) for text in definitions(cell) + [h for t in cell.texts for _, h in headings(t) if not LABEL.search(h)]]
+
+
+def tag_ids(cell: Cell) -> list[str]: return [i for text in cell.texts for i in HTML_ID.findall(prose(text))]
 
 
 # ---------------------------------------------------------------- check
 
 def check_chapters(book: Book) -> Iterator[str]:
-    config = book.root / '_quarto.yml'
-    text = re.sub(r'#.*', '', config.read_text(encoding='utf-8')) if config.exists() else ''
-    listed = re.findall(r'[\w./-]+\.(?:ipynb|qmd)\b', text)
+    listed = re.findall(r'[\w./-]+\.(?:ipynb|qmd)\b', book.config)
     for name in listed:
         if name not in book.files: yield f'_quarto.yml: chapter {name} does not exist, write nbs/{name} or drop the line'
     for name in sorted({n for n in listed if listed.count(n) > 1}): yield f'_quarto.yml: chapter {name} is listed twice, keep one'
     for name in book.files:
         if name not in listed: yield f'nbs/{name}: not in _quarto.yml, add it to the chapters'
+    for name in dict.fromkeys(re.findall(r'[^\s"\'\[\]{},]+\.(?:s?css|bib|csl|html|js|lua|tex|ico|png|jpe?g|svg)(?=[\s"\'\],}]|$)', book.config)):
+        if not SCHEME.match(name) and not (book.nbs / name).exists(): yield f'_quarto.yml: {name} does not exist, write nbs/{name} or drop the name'
 
 
 def check_titles(book: Book) -> Iterator[str]:
@@ -222,10 +243,12 @@ def check_titles(book: Book) -> Iterator[str]:
 def check_references(book: Book) -> Iterator[str]:
     labels, keys = defaultdict(list), [key for key, _ in book.bib]
     for cell in book.cells:
-        for label in cell.labels: labels[label if XREF.match(label) else f'{cell.file}#{label}'].append(cell.where)
+        for label in filter(XREF.match, cell.labels): labels[label].append(cell.where)
     for label, places in labels.items():
         for place in places[1:]: yield f'{place}: label {label} is taken by {places[0]}, choose another'
     for key in sorted({k for k in keys if keys.count(k) > 1}): yield f'nbs/refs.bib: key {key} twice, keep one'
+    cited = {k for cell in book.cells for text in cell.texts for k in KEY.findall(prose(text))}
+    for key in dict.fromkeys(k for k in keys if k not in cited): yield f'nbs/refs.bib: {key} is never cited, cite it or drop it'
     for cell in book.cells:
         for key in dict.fromkeys(k for text in cell.texts for k in KEY.findall(prose(text))):
             if XREF.match(key):
@@ -245,6 +268,16 @@ def check_links(book: Book) -> Iterator[str]:
                 yield f'{cell.where}: {file} has no heading or label {anchor}, correct the anchor'
 
 
+def check_ids(book: Book) -> Iterator[str]:
+    "One name, one place: what is labelled by hand must not be what pandoc makes of a heading."
+    for cells in book.files.values():
+        made = {name: cell.where for cell in reversed(cells) for name in own_anchors(cell)}
+        given = [(name, cell.where) for cell in cells for name in [*cell.labels, *tag_ids(cell)]]
+        for n, (name, where) in enumerate(given):
+            if name in made: yield f'{where}: {name} is also what a heading or definition in {made[name]} is called, choose another'
+            elif name in dict(given[:n]) and not XREF.match(name): yield f'{where}: {name} is taken by {dict(given[:n])[name]}, choose another'
+
+
 def links(text: str) -> list[tuple[str, str]]: return [(m[1] or m[3] or m[5], m[2] or m[4] or m[6]) for m in LINK.finditer(text)]
 
 
@@ -255,6 +288,12 @@ def check_cells(book: Book) -> Iterator[str]:
             if not cell.options.get('label', '').startswith('fig-'): yield f'{cell.where}: a figure without a label, add "#| label: fig-..."'
             for option, what in (('fig-cap', 'caption'), ('fig-alt', 'alt text')):
                 if not cell.options.get(option): yield f'{cell.where}: a figure without {what}, add "#| {option}: ..."'
+        label, md = cell.options.get('label', ''), ''.join(joined(o['data']['text/markdown']) for o in cell.shown_outputs if 'text/markdown' in o.get('data', {}))
+        if label.startswith('fig-') and not cell.hidden and not any(m.startswith('image/') or m in (VIEW, 'text/html') for m in mimes): yield f'{cell.where}: {label} shows no figure, run the notebook or drop the label'
+        if label.startswith('tbl-') and not cell.hidden and not (TABLE_ROW.search(md) or 'text/html' in mimes): yield f'{cell.where}: {label} shows no table, run the notebook or drop the label'
+        if label.startswith('tbl-') and not cell.options.get('tbl-cap'): yield f'{cell.where}: a table without caption, add "#| tbl-cap: ..."'
+        for text in (joined(o.get('text', '')) for o in cell.shown_outputs):
+            if seen := UNTIDY.search(text): yield f'{cell.where}: a reader stumbles over the saved {seen[0]!r}, mend the cell and run the notebook'
         if any(out['output_type'] == 'error' for out in cell.outputs): yield f'{cell.where}: a saved error, mend the cell and run the notebook'
         if cell.execution_count is not None or any(out.get('execution_count') is not None for out in cell.outputs):
             yield f'{cell.where}: an execution count, run nbdev_clean'
@@ -264,11 +303,19 @@ def check_cells(book: Book) -> Iterator[str]:
             elif option[3] and not plain_yaml(option[4]): yield f'{cell.where}: option {option[2]} is not plain YAML, put its value in quotes'
 
 
+# what only the writer's machine or a terminal makes sense of
+UNTIDY = re.compile(r'\b\w*Warning: .*|\x1b\[[\d;]*\w|/(?:home|root|Users)/[\w./-]+|/[\w./-]*site-packages/[\w./-]*|Traceback \(most recent')
+VIEW, STATE = 'application/vnd.jupyter.widget-view+json', 'application/vnd.jupyter.widget-state+json'
+
+
 def plain_yaml(value: str) -> bool:
     "Whether YAML reads the value on one line as it stands (lists are left to their writer)."
     if value[:1] == '"': return bool(re.fullmatch(r'"(?:[^"\\]|\\["\\/abefnrt0])*"', value))  # a lone \s is an error there
     if value[:1] == "'": return bool(re.fullmatch(r"'(?:[^']|'')*'", value))
     return value[:1] == '[' or not re.search(r'^[{}\],&*#?|>%@`!-]|:\s|:$|\s#', value)
+
+
+CALLOUTS = 'note', 'tip', 'important', 'warning', 'caution'
 
 
 def check_divs(book: Book) -> Iterator[str]:
@@ -277,10 +324,38 @@ def check_divs(book: Book) -> Iterator[str]:
         for cell in cells:
             for line in (line for text in cell.texts for line in prose(text).splitlines()):
                 if not (div := DIV.match(line)): continue
-                if div[1]: opened.append(cell)
+                if div[1]:
+                    opened.append(cell)
+                    if (kind := re.search(r'\.callout-(\w+)', div[1])) and kind[1] not in CALLOUTS: yield f'{cell.where}: Quarto knows no callout-{kind[1]}, use one of {", ".join(CALLOUTS)}'
                 elif opened: opened.pop()
                 else: yield f'{cell.where}: ::: closes nothing, drop it'
         for cell in opened: yield f'{cell.where}: a ::: is never closed, close it'
+        for cell in cells:
+            for opening, first in (m for text in cell.texts for m in re.findall(r'^ *(:{3,}.*\.callout-.*)\n\s*(.*)', f'{prose(text)}\n', re.M)):
+                if 'title="' not in opening and not first.startswith('#'): yield f'{cell.where}: a callout without title, begin it with a heading'
+
+
+def check_markup(book: Book) -> Iterator[str]:
+    "What a page shows raw, or swallows."
+    for cell in book.cells:
+        for text in cell.texts:
+            plain = prose(text)
+            for tag in ('details', 'summary', 'div', 'figure', 'span', 'table'):
+                opened, closed = (len(re.findall(rf'<{slash}{tag}\b', plain)) for slash in ('', '/'))
+                if opened != closed: yield f'{cell.where}: <{tag}> is opened {opened} times and closed {closed} times'
+            if plain.count('<details') > plain.count('<summary'): yield f'{cell.where}: a <details> without <summary> has no title, add one'
+            code = INLINE_CODE.sub(' ', FENCE.sub(' ', COMMENT.sub(' ', text)))
+            if len(re.findall(r'(?<!\\)\$\$', code)) % 2: yield f'{cell.where}: a $$ is never closed, close it'
+            for label in re.finditer(r'\{#eq-', code):
+                if not code[:label.start()].rstrip(' ').endswith('$$'): yield f'{cell.where}: the label of an equation stands away from its $$, put it right behind'
+            for caption, target, attributes in IMAGE.findall(plain):
+                if not caption and 'alt=' not in attributes: yield f'{cell.where}: {target} has no alt text, describe it'
+                if '{#fig-' in attributes and not (caption and 'fig-alt=' in attributes): yield f'{cell.where}: {target} needs a caption and fig-alt'
+            for tag in re.findall(r'<img\b[^>]*>', plain):
+                if not re.search(r'\balt=["\'][^"\']', tag): yield f'{cell.where}: {tag} has no alt text, describe it'
+            for block in re.findall(r'(?:^\|.*\n)+', f'{plain}\n', re.M):
+                columns = [len(re.findall(r'(?<!\\)\|', row)) - 1 for row in block.splitlines()]
+                if set(columns) != {columns[0]}: yield f'{cell.where}: a table of {columns[0]} columns has a row of {next(c for c in columns if c != columns[0])}, mend the row'
 
 
 ASSERTION = re.compile(r'\bassert\b|\btest_\w+\(|\bassert_\w+\(|\bexpect_fail\(')
@@ -318,18 +393,66 @@ class Measures:
         if self.kb > 300: yield f'{self.kb:.1f} KB, cut the outputs to 300'
 
 
-CHECKS = check_chapters, check_titles, check_references, check_links, check_cells, check_divs
+API = 'api.ipynb'
 
 
-def check(root: Path) -> int:
-    book = Book(root)
-    findings = [finding for part in CHECKS for finding in part(book)]
-    measures = {f: Measures.of(book.nbs / f, cells) for f, cells in book.files.items() if f.endswith('.ipynb')}
+def check_api(book: Book) -> Iterator[str]:
+    "The saved reference lists each exported definition, and nothing else, at the place where it is built."
+    if API not in book.files: return
+    there = {(file, slug(name)): f'{cell.where}: {name}' for file, cells in book.files.items() for cell in cells for name in definitions(cell)}
+    seen = {(path, anchor) for cell in book.files[API] if cell.kind == 'code' for text in cell.texts
+            for path, _, anchor in [t.partition('#') for _, t in links(prose(text))] if anchor}
+    for key, what in there.items():
+        if key not in seen: yield f'{what} is not in {API}, run that notebook'
+    for path, anchor in sorted(seen - there.keys()): yield f'nbs/{API}: {path} exports no {anchor}, run the notebook'
+
+
+def check_tests(book: Book) -> Iterator[str]:
+    "A test that is named exists."
+    for cell in book.cells:
+        for path, name in dict.fromkeys(n for text in cell.texts for n in re.findall(r'\b(tests/\w+\.py)(?:::(\w+))?', text)):
+            file = book.root / path
+            if not file.exists(): yield f'{cell.where}: {path} does not exist, correct the name'
+            elif name and not re.search(rf'^def {name}\(', file.read_text(encoding='utf-8'), re.M): yield f'{cell.where}: {path} has no test {name}, correct the name'
+
+
+def check_weight(book: Book) -> Iterator[str]:
+    "A page carries at most what its notebook holds, and the pictures that it names."
+    for file, cells in book.files.items():
+        named = {book.nbs / unquote(t) for cell in cells for text in cell.texts for _, t in links(prose(text)) if re.search(r'\.(?:png|jpe?g|gif|svg|webp)$', t) and not SCHEME.match(t)}
+        size = sum(p.stat().st_size for p in {book.nbs / file, *named} if p.exists()) / 1e6
+        if size > 3: yield f'nbs/{file}: the page weighs {size:.1f} MB, cut it to 3'
+
+
+def check_widgets(book: Book) -> Iterator[str]:
+    "A saved widget has its state beside it, without which the page shows nothing."
+    for file, cells in book.files.items():
+        shown = [(cell, out['data'][VIEW]['model_id']) for cell in cells for out in cell.shown_outputs if VIEW in out.get('data', {})]
+        saved = json.loads((book.nbs / file).read_text(encoding='utf-8'))['metadata'].get('widgets', {}).get(STATE, {}).get('state', {}) if shown else {}
+        for cell, model in shown:
+            if model not in saved: yield f'{cell.where}: a widget without its state, run the notebook by .ci/docs.py run'
+
+
+CHECKS = (check_chapters, check_titles, check_references, check_ids, check_links, check_cells, check_divs, check_markup,
+          check_api, check_tests, check_weight, check_widgets)
+
+
+def print_measures(book: Book) -> list[str]:
+    "The table; returns what is beyond its bounds."
+    findings = []
     print(f'{"notebook":<26}{"cells":>6}{"median":>8}{"longest":>8}{"prose/code":>12}{"tests/def":>11}{"KB":>6}')
-    for file, m in measures.items():
-        tests = f'{m.tests}/{m.defined}'
-        print(f'{file:<26}{m.cells:>6}{m.median:>8g}{m.longest:>8}{f"{m.prose}/{m.code}":>12}{tests:>11}{m.kb:>6.0f}')
+    for file, cells in book.files.items():
+        if not file.endswith('.ipynb'): continue
+        m = Measures.of(book.nbs / file, cells)
+        print(f'{file:<26}{m.cells:>6}{m.median:>8g}{m.longest:>8}{f"{m.prose}/{m.code}":>12}{f"{m.tests}/{m.defined}":>11}{m.kb:>6.0f}')
         findings += [f'nbs/{file}: {fault}' for fault in m.faults()]
+    return findings
+
+
+def check(root: Path, measures_only: bool = False) -> int:
+    book = Book(root)
+    findings = [] if measures_only else [finding for part in CHECKS for finding in part(book)]
+    findings += print_measures(book)
     for finding in findings: print(finding)
     print(f'{len(book.files)} chapters, {len(findings)} findings')
     return int(bool(findings))
@@ -340,7 +463,6 @@ def check(root: Path) -> int:
 PLAIN_WORD = dict(fig='figure', tbl='table', eq='equation', sec='section', lst='listing', thm='theorem', lem='lemma',
                   cor='corollary', prp='proposition', cnj='conjecture', exm='example', exr='exercise', sol='solution',
                   rem='remark', alg='algorithm') | {'def': 'definition'}
-IMAGE = re.compile(r'!\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)[^)]*\)(\{[^{}]*\})')
 IMAGE_SUFFIX = {'image/png': 'png', 'image/jpeg': 'jpg', 'image/svg+xml': 'svg'}
 NOTICE = '<!-- Written by .ci/docs.py from nbs/index.ipynb: edit the notebook. -->'
 
@@ -385,6 +507,7 @@ class Readme:
 
     def _github(self, md: str) -> str:
         def image(m: re.Match) -> str:
+            if not m[3]: return m[0]
             alt = re.search(r'\balt="([^"]*)"', m[3])  # of fig-alt and of alt
             return f'![{alt[1] if alt else m[1]}]({m[2]})' + (f'\n\n*{m[1]}*' if m[1] and '#fig-' in m[3] else '')
 
@@ -484,9 +607,6 @@ def command(root: Path, name: str) -> str:
 
 
 # ---------------------------------------------------------------- run
-
-VIEW, STATE = 'application/vnd.jupyter.widget-view+json', 'application/vnd.jupyter.widget-state+json'
-
 
 def on_screen(text: str) -> str:
     "What a terminal shows in the end, after carriage returns, backspaces and the cursor moves of progress bars."
@@ -589,10 +709,11 @@ def main(argv: list[str] | None = None) -> int:
     commands.add_parser('readme').add_argument('--check', action='store_true', help='write nothing, exit 1 on a difference')
     commands.add_parser('command').add_argument('name')
     commands.add_parser('check')
+    commands.add_parser('measures')
     commands.add_parser('run').add_argument('notebooks', nargs='*', help='default: all in nbs/')
     args = parser.parse_args(argv)
     if args.do == 'readme': return readme(args.root, args.check)
-    if args.do == 'check': return check(args.root)
+    if args.do in ('check', 'measures'): return check(args.root, args.do == 'measures')
     if args.do == 'run': return run(args.root, args.notebooks)
     print(command(args.root, args.name))
     return 0

@@ -24,6 +24,10 @@ book:
       chapters:
         - 00_background.ipynb
     - references.qmd
+format:
+  html:
+    theme: [cosmo, theme.scss]  # - gone.css
+    include-in-header: https://x.org/a.html
 '''
 BIB = '''@inproceedings{cohen2019,
   author = {Cohen, Jeremy and Rosenfeld, Elan and Kolter, J. Zico},
@@ -72,6 +76,9 @@ def book(tmp_path: Path) -> Path:
     (tmp_path / '_quarto.yml').write_text(QUARTO)
     (tmp_path / 'nbs' / 'refs.bib').write_text(BIB)
     (tmp_path / 'nbs' / 'images' / 'x.png').write_bytes(b'x')
+    (tmp_path / 'nbs' / 'theme.scss').write_text('')
+    (tmp_path / 'tests').mkdir()
+    (tmp_path / 'tests' / 'test_toy.py').write_text('def test_toy(): pass\n')
     (tmp_path / 'nbs' / 'references.qmd').write_text('# References {.unnumbered}\n\n::: {#refs}\n:::\n')
     notebook(tmp_path / 'nbs' / 'index.ipynb', INDEX)
     notebook(tmp_path / 'nbs' / '00_background.ipynb', BACKGROUND)
@@ -95,6 +102,9 @@ def replaced(i, old, new): return lambda cells: cells.__setitem__(i, (cells[i][0
 
 
 ERROR = [{'output_type': 'error', 'ename': 'E', 'evalue': '', 'traceback': []}]
+PRINTED = lambda text, name='stdout': [{'output_type': 'stream', 'name': name, 'text': [text]}]
+SHOWN = lambda md: [{'output_type': 'display_data', 'metadata': {}, 'data': {'text/markdown': [md], 'text/plain': []}}]
+WIDGET = [{'output_type': 'display_data', 'metadata': {}, 'data': {docs.VIEW: {'model_id': 'a'}, 'text/plain': ['Text()']}}]
 COUNTED = [{'output_type': 'execute_result', 'execution_count': 3, 'metadata': {}, 'data': {}}]
 BREAKS = [  # (change of 00_background's cells, what the finding says)
     (added('markdown', 'See @fig-none.'), 'cell 6: @fig-none has no label'),
@@ -125,6 +135,31 @@ BREAKS = [  # (change of 00_background's cells, what the finding says)
     (added('code', 'x', COUNTED), 'cell 6: an execution count'),
     (replaced(5, '\n\n:::', ''), 'cell 4: a ::: is never closed'),
     (added('markdown', ':::'), 'cell 6: ::: closes nothing'),
+    (added('markdown', '::: {.callout-note}\nText.\n:::'), 'cell 6: a callout without title'),
+    (added('markdown', '::: {.callout-lemma}\n## A\n:::'), 'cell 6: Quarto knows no callout-lemma'),
+    (added('markdown', '<details><summary>Answer</summary>\n\nYes.'), 'cell 6: <details> is opened 1 times and closed 0 times'),
+    (added('markdown', '<details>\n\nYes.\n\n</details>'), 'cell 6: a <details> without <summary>'),
+    (added('markdown', 'a</div>'), 'cell 6: <div> is opened 0 times and closed 1 times'),
+    (added('markdown', '$$ a = b'), 'cell 6: a $$ is never closed'),
+    (added('markdown', 'so $a$ {#eq-a}'), 'cell 6: the label of an equation stands away from its $$'),
+    (added('markdown', '![](images/x.png)'), 'cell 6: images/x.png has no alt text'),
+    (added('markdown', '![A](images/x.png){#fig-a}'), 'cell 6: images/x.png needs a caption and fig-alt'),
+    (added('markdown', '![](images/x.png){#fig-a fig-alt="A"}'), 'cell 6: images/x.png needs a caption and fig-alt'),
+    (added('markdown', '<img src="images/x.png" alt="">'), 'cell 6: <img src="images/x.png" alt=""> has no alt text'),
+    (added('markdown', '| a | b |\n|---|---|\n| `|` | 2 |\n| 3 |'), 'cell 6: a table of 2 columns has a row of 1'),
+    (added('code', 'x', SHOWN('| a | b |\n|---|---|\n| 1 | 2 | 3 |')), 'cell 6: a table of 2 columns has a row of 3'),
+    (added('code', '#| label: tbl-a\nx', SHOWN('| a |\n|---|\n| 1 |')), 'cell 6: a table without caption'),
+    (added('code', '#| label: tbl-a\n#| tbl-cap: A\nx', PRINTED('1')), 'cell 6: tbl-a shows no table'),
+    (lambda cells: cells.__setitem__(3, (*cells[3][:2], PRINTED('1'))), 'cell 3: fig-other shows no figure'),
+    (added('code', 'x', PRINTED('rssr.py:1: UserWarning: deprecated\n', 'stderr')), "cell 6: a reader stumbles over the saved 'UserWarning: deprecated'"),
+    (added('code', 'x', PRINTED('wrote /home/me/out.csv')), "cell 6: a reader stumbles over the saved '/home/me/out.csv'"),
+    (added('code', 'x', PRINTED('\x1b[31mred')), "cell 6: a reader stumbles over the saved '\\x1b[31m'"),
+    (added('code', 'x', WIDGET), 'cell 6: a widget without its state'),
+    (added('markdown', '## Toy\n\n[a]{#toy}'), 'cell 6: toy is also what a heading or definition in nbs/00_background.ipynb: cell 2 is called'),
+    (added('markdown', '[a]{#x} <b id="x">b</b>'), 'cell 6: x is taken by nbs/00_background.ipynb: cell 6'),
+    (added('markdown', '## More {#sec-more}\n\n[more](#more)'), 'cell 6: 00_background.ipynb has no heading or label more'),  # a label replaces the identifier
+    (added('markdown', 'Held by `tests/test_gone.py::test_it`.'), 'cell 6: tests/test_gone.py does not exist'),
+    (added('markdown', 'Held by `tests/test_toy.py::test_gone`.'), 'cell 6: tests/test_toy.py has no test test_gone'),
     (lambda cells: cells.extend([('code', 'a\nb\nc\nd\ne\nf')] * 3), 'the median code cell has 6 lines'),
     (added('code', 'x = 1\n' * 26), 'a code cell has 26 lines'),
     (lambda cells: cells.extend([('code', 'x')] * 9), '4 lines of prose for 11 code cells'),
@@ -151,6 +186,10 @@ def test_each_break_is_found(book, capsys, change, finding):
     (lambda r: notebook(r / 'nbs' / '01_new.ipynb', [('markdown', '# New')]), 'nbs/01_new.ipynb: not in _quarto.yml'),
     (lambda r: (r / 'nbs' / 'refs.bib').write_text(BIB + BIB), 'nbs/refs.bib: key cohen2019 twice'),
     (lambda r: (r / 'nbs' / 'references.qmd').write_text('# A\n\n[x](no.md)\n'), 'nbs/references.qmd: no.md does not exist'),
+    (lambda r: (r / 'nbs' / 'refs.bib').write_text(BIB + BIB.replace('19', '20')), 'nbs/refs.bib: cohen2020 is never cited'),
+    (lambda r: (r / '_quarto.yml').write_text(QUARTO + '    css: gone.css\n'), '_quarto.yml: gone.css does not exist'),
+    (lambda r: (r / '_quarto.yml').write_text(QUARTO + 'bibliography: [gone.bib, refs.bib]\n'), '_quarto.yml: gone.bib does not exist'),
+    (lambda r: (r / 'nbs' / 'images' / 'x.png').write_bytes(b'x' * 3_000_000), 'nbs/index.ipynb: the page weighs 3.0 MB'),
 ])
 def test_breaks_outside_notebooks(book, capsys, change, finding):
     change(book)
@@ -161,11 +200,51 @@ def test_breaks_outside_notebooks(book, capsys, change, finding):
 @pytest.mark.parametrize('source', [
     'mail@x.org, `@fig-none`, \\@none, https://x.org/@me', '```\n@fig-none [a](b.md)\n:::\n# comment\n```', '~~~python\n@fig-none\n~~~',
     '[a]{style="color:#fff"} [b]{style="color:#fff"}', '<!-- @fig-none -->', '$$ x@y $$', '[a](https://x.org/y) [b](mailto:a@b.org) [^1]\n\n[^1]: note', '[toy](00_background.ipynb#toy)',
+    '::: {.callout-tip collapse="true"}\n\n## Answer\n\nYes.\n:::', '<details>\n<summary>Answer</summary>\n\n`<div>`\n\n</details>', 'Costs \\$$ 3 and `$$`.',
+    '| a | b |\n|---|---|\n| `|` | $|x|$ |\n| \\| | 2 |\n\n| c |\n|---|\n| 1 |', '[as `toy` says] [`other`](index.ipynb) ![`toy`](images/x.png)', '`tests/test_toy.py::test_toy`',
+    '## Twice\n\n## Twice\n\n[the second](#twice-1)',
 ])
 def test_no_false_alarm(book, capsys, source):
     notebook(book / 'nbs' / '00_background.ipynb', [*BACKGROUND, ('markdown', source)])
     code, out = check(book, capsys)
     assert code == 0, out
+
+
+LISTED = '- [toy](00_background.ipynb#toy)`()`: a toy.\n- [decorated](00_background.ipynb#toy.decorated)'
+PATCHED = BACKGROUND + [('code', '#| export\n@patch(as_prop=True)\ndef decorated(self:Toy): pass\ndef _private(): pass\nassert 1; assert 2')]
+
+
+@pytest.mark.parametrize('listed, finding', [
+    (LISTED, ''), (LISTED.split('\n')[0], 'nbs/00_background.ipynb: cell 6: Toy.decorated is not in api.ipynb'),
+    (LISTED + '\n- [gone](00_background.ipynb#gone)', 'nbs/api.ipynb: 00_background.ipynb exports no gone'),
+    (LISTED + '\n- [a heading](00_background.ipynb#the-2-d-toy)', 'nbs/api.ipynb: 00_background.ipynb exports no the-2-d-toy'),
+])
+def test_the_reference_lists_what_is_exported(book, capsys, listed, finding):
+    (book / '_quarto.yml').write_text(QUARTO.replace('    - references.qmd', '    - api.ipynb\n    - references.qmd'))
+    notebook(book / 'nbs' / '00_background.ipynb', [*PATCHED, ('code', 'assert 1; assert 2')])
+    notebook(book / 'nbs' / 'api.ipynb', [('markdown', '# API\n'), ('markdown', 'See [the index](index.ipynb#fig-x).'), ('code', 'listed()', SHOWN(listed))])
+    code, out = check(book, capsys)
+    assert (code, finding in out) == (int(bool(finding)), True), out
+
+
+def test_a_widget_with_its_state_passes(book, capsys):
+    path = book / 'nbs' / '00_background.ipynb'
+    notebook(path, [*BACKGROUND, ('code', 'x', WIDGET)])
+    nb = json.loads(path.read_text())
+    nb['metadata']['widgets'] = {docs.STATE: {'state': {'a': {}}}}
+    path.write_text(json.dumps(nb))
+    code, out = check(book, capsys)
+    assert code == 0, out
+
+
+def test_measures_are_a_command(book, capsys):
+    run = lambda: (docs.main(['--root', str(book), 'measures']), capsys.readouterr().out)
+    code, out = run()
+    assert code == 0 and out.splitlines()[0].split()[:2] == ['notebook', 'cells'] and '2/1' in out
+    assert out == check(book, capsys)[1]  # the same table, nothing more
+    notebook(book / 'nbs' / '00_background.ipynb', [*BACKGROUND, ('code', 'x = 1\n' * 26), ('markdown', '@nobody2020')])
+    code, out = run()
+    assert code == 1 and 'a code cell has 26 lines' in out and 'nobody2020' not in out
 
 
 def test_readme_reads_as_github(book):
