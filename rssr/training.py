@@ -21,7 +21,8 @@ from .data import STD, Photographs, batches, embedded_photographs, find_images, 
 from .smoothing import smooth
 from .unet import UNet, load_model, network, save_model, write_file
 
-# %% ../nbs/05_training.ipynb #66bd5c11
+# %% ../nbs/05_training.ipynb #d0904039
+#| code-fold: true
 class _Checked:
     @property
     def architecture(self):
@@ -40,7 +41,7 @@ class _Checked:
         if not 0 <= cfg.bound < 1 or cfg.bound and (cfg.projection or not cfg.residual): raise ValueError(f'bound={cfg.bound} must lie in [0, 1), in pixels, and goes with neither projection nor residual=False')
         if cfg.loss=='mean' and not (cfg.bound and cfg.sigma_f and not cfg.eps_rel): raise ValueError(f"loss='mean' needs bound and sigma_f above 0 (they are {cfg.bound} and {cfg.sigma_f}) and no adversary")
 
-# %% ../nbs/05_training.ipynb #166ef48e
+# %% ../nbs/05_training.ipynb #45cafc4a
 @dataclass
 class TrainConfig(_Checked):
     "All that determines the weights, besides the photographs. Sigmas and radii in normalised units."
@@ -66,7 +67,7 @@ class TrainConfig(_Checked):
     init: str = '' # name or path of a model to start from; empty for a fresh one
     seed: int = 0 # of weights, order, crops, noise and attacks
 
-# %% ../nbs/05_training.ipynb #ca72a9ca
+# %% ../nbs/05_training.ipynb #cf54e012
 def learning_rate(cfg:TrainConfig, # recipe
     t:float # share of the training that is done, in [0,1]
     ) -> float: # learning rate
@@ -75,7 +76,7 @@ def learning_rate(cfg:TrainConfig, # recipe
     if cfg.schedule=='cosine': return cfg.lr*(1 + math.cos(math.pi*t))/2
     return cfg.lr*(.04 + .96*t/.25) if t < .25 else cfg.lr*(1 + math.cos(math.pi*(t-.25)/.75))/2
 
-# %% ../nbs/05_training.ipynb #493d1c5d
+# %% ../nbs/05_training.ipynb #03e274d4
 def training_loss(f, # the network, in training mode
     x:torch.Tensor, # pixels (N, 3, h, w)
     cfg:TrainConfig, # recipe
@@ -95,7 +96,7 @@ def training_loss(f, # the network, in training mode
     if cfg.loss=='relative': loss = loss/(mse(resize(y, x.shape[-2:]), x).sqrt() + cfg.eps_rel*radii.flatten()).clamp_min(.02).square() # a flat crop does not rule
     return loss.mean()
 
-# %% ../nbs/05_training.ipynb #4f17867b
+# %% ../nbs/05_training.ipynb #231a282f
 SPREAD = .1
 
 def _mean_loss(f, x, cfg, generator):
@@ -109,7 +110,7 @@ def _mean_loss(f, x, cfg, generator):
     error, spread = dot(*e), dot(e[0] - e[1], e[0] - e[1])/2
     return ((error + SPREAD*spread)/(dot(a, a) + 1e-4)).mean()   # the constant: a flat crop does not rule
 
-# %% ../nbs/05_training.ipynb #17673bca
+# %% ../nbs/05_training.ipynb #599007e4
 @torch.no_grad()
 def validate(f, # estimator
     photos, # `Photographs` or `Crops`
@@ -129,7 +130,8 @@ def validate(f, # estimator
     each = torch.cat(each)
     return dict(mse=float(each.mean()), psnr=float(-10*each.log10().mean()), psnr_pooled=float(-10*each.mean().log10()), n=len(each))
 
-# %% ../nbs/05_training.ipynb #215a3320
+# %% ../nbs/05_training.ipynb #43f006b4
+#| code-fold: true
 def derived_seed(*parts): # whole numbers
     "A seed that follows from several numbers, unrelated to that of any others."
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
@@ -146,7 +148,8 @@ def save_checkpoint(path, model, average, opt, cfg, history):
     t = {k: v.detach().cpu().contiguous().clone() for k,v in _tensors(model, average, opt).items()}
     write_file(path, save_safetensors(t, metadata=dict(config=json.dumps(asdict(cfg)), history=json.dumps(history))))
 
-# %% ../nbs/05_training.ipynb #c9e331c3
+# %% ../nbs/05_training.ipynb #da6c6844
+#| code-fold: true
 def load_checkpoint(path, model, average, opt, cfg
     ) -> list: # the history so far, one entry an epoch
     "Continue a run. ValueError if the file is damaged or belongs to another recipe."
@@ -165,7 +168,8 @@ def load_checkpoint(path, model, average, opt, cfg
         opt.state[p] = {k: v if k=='step' else v.to(p) for k,v in part(f'opt.{i}.').items()}
     return history
 
-# %% ../nbs/05_training.ipynb #b64a9fb4
+# %% ../nbs/05_training.ipynb #ad5eb407
+#| code-fold: true
 def progress(items, # what to go through
     desc:str='', # shown before the bar
     total:int=None # length, if `items` has none
@@ -188,7 +192,7 @@ def check_device(name # 'cpu', 'cuda', 'cuda:1', ...
     except (RuntimeError, AssertionError) as e: raise ValueError(f"device={name!r} cannot be used ({str(e).splitlines()[0]}): use cpu, or cuda on a machine with a working GPU") from None
     return name
 
-# %% ../nbs/05_training.ipynb #12103ab6
+# %% ../nbs/05_training.ipynb #809bb916
 def _average(average, model, decay):
     "EMA of weights and batch statistics; counters are copied."
     for a, b in zip(average.state_dict().values(), model.state_dict().values()):
@@ -210,7 +214,8 @@ def _epoch(model, average, opt, photos, cfg, epoch, steps, device, **kw):
         losses.append(loss.item()); bar.set_postfix(loss=f'{losses[-1]:.4f}', refresh=False)
     return sum(losses)/len(losses)
 
-# %% ../nbs/05_training.ipynb #eecca638
+# %% ../nbs/05_training.ipynb #f1a58200
+#| code-fold: true
 def _start(cfg, device, out):
     "Model, its average or None, optimizer. The start may be another model of the same folder."
     torch.manual_seed(derived_seed(cfg.seed))
@@ -229,7 +234,7 @@ def _board(log, folder):
     except ImportError: raise ValueError("TensorBoard is not installed: pip install tensorboard, or leave the option out") from None
     return SummaryWriter(folder)
 
-# %% ../nbs/05_training.ipynb #3921ecad
+# %% ../nbs/05_training.ipynb #379f7689
 def train(cfg:TrainConfig, # recipe
     photos, # training crops; their `epoch` is set
     val, # validation crops: never the ones reported on
@@ -255,7 +260,8 @@ def train(cfg:TrainConfig, # recipe
         if board: [board.add_scalar(k, row[k], epoch+1) for k in ('loss','mse','psnr')]; board.flush()
     return _finish(best, out, cfg, history, photos, val, data, device, point, **kw)
 
-# %% ../nbs/05_training.ipynb #0240b130
+# %% ../nbs/05_training.ipynb #462ac1e8
+#| code-fold: true
 def _finish(model, out, cfg, history, photos, val, data, device, point, **kw):
     "Write weights and card, delete the checkpoint."
     with torch.no_grad(): [p.copy_(p.half()) for p in model.parameters()]                   # what is measured is what is written: 16 bit
@@ -275,7 +281,8 @@ def _finished(path, cfg):
     if TrainConfig(**model.card.get('config', {}))!=cfg: raise ValueError(f'{path} exists and was made by another recipe: choose another name or delete it')
     return model
 
-# %% ../nbs/05_training.ipynb #a1fdd6d7
+# %% ../nbs/05_training.ipynb #83d266d2
+#| code-fold: true
 def command(func, # function whose arguments have a type, a default and a comment
     argv:list=None, # arguments; the command line by default
     prog:str=None, # name of the command
@@ -294,7 +301,8 @@ def command(func, # function whose arguments have a type, a default and a commen
     except KeyboardInterrupt: parser.exit(130, f'{prog}: interrupted; the same command goes on from here\n')
     except (ValueError, TypeError, OSError, ArithmeticError) as e: parser.exit(2, f'{prog}: {e}\n')
 
-# %% ../nbs/05_training.ipynb #51dac24b
+# %% ../nbs/05_training.ipynb #f7c61ffa
+#| code-fold: true
 def train_folder(cfg, # a `TrainConfig`
     data:str='', # folder of photographs; its subfolder train is used if there is one
     out:str='runs', # folder for checkpoint, weights and card
