@@ -77,6 +77,9 @@ def headings(md: str) -> list[tuple[int, str]]:
     return [(len(h), text) for h, text in re.findall(r'^(#{1,6})[ \t]+(\S.*?)[ \t]*$', FENCE.sub('', md), re.M)]
 
 
+CALLOUT_TITLE = re.compile(r'^( *:{3,}.*\.callout-.*\n\s*)#{1,6} .*', re.M)
+
+
 def slug(heading: str) -> str:
     "The identifier that pandoc gives to a heading."
     text = re.sub(r'!?\[([^\]]*)\]\([^)]*\)', r'\1', ATTRIBUTES.sub('', heading)).strip().lower()
@@ -204,7 +207,8 @@ def definitions(cell: Cell) -> list[str]:
 
 def own_anchors(cell: Cell) -> list[str]:
     "The identifiers that pandoc makes of its headings, those that nbdev writes for definitions among them."
-    return [slug(text) for text in definitions(cell) + [h for t in cell.texts for _, h in headings(t) if not LABEL.search(h)]]
+    texts = [CALLOUT_TITLE.sub(r'\1', text) for text in cell.texts]  # Quarto makes a title of it, not a heading
+    return [slug(text) for text in definitions(cell) + [h for t in texts for _, h in headings(t) if not LABEL.search(h)]]
 
 
 def tag_ids(cell: Cell) -> list[str]: return [i for text in cell.texts for i in HTML_ID.findall(prose(text))]

@@ -157,6 +157,7 @@ BREAKS = [  # (change of 00_background's cells, what the finding says)
     (added('code', 'x', WIDGET), 'cell 6: a widget without its state'),
     (added('markdown', '## Toy\n\n[a]{#toy}'), 'cell 6: toy is also what a heading or definition in nbs/00_background.ipynb: cell 2 is called'),
     (added('markdown', '[a]{#x} <b id="x">b</b>'), 'cell 6: x is taken by nbs/00_background.ipynb: cell 6'),
+    (added('markdown', '::: {.callout-note}\n## Why\n:::\n\n[why](#why)'), 'cell 6: 00_background.ipynb has no heading or label why'),
     (added('markdown', '## More {#sec-more}\n\n[more](#more)'), 'cell 6: 00_background.ipynb has no heading or label more'),  # a label replaces the identifier
     (added('markdown', 'Held by `tests/test_gone.py::test_it`.'), 'cell 6: tests/test_gone.py does not exist'),
     (added('markdown', 'Held by `tests/test_toy.py::test_gone`.'), 'cell 6: tests/test_toy.py has no test test_gone'),
