@@ -1,11 +1,13 @@
 "What .ci/docs.py promises: a good book passes, each kind of break is named, README.md follows index.ipynb."
 import base64
+import configparser
 import importlib.util
 import json
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 CI = Path(__file__).resolve().parents[1] / '.ci' / 'docs.py'
 spec = importlib.util.spec_from_file_location('ci_docs', CI)
@@ -332,3 +334,19 @@ def test_run_is_deterministic_and_never_writes_a_failure(book, capsys):
     before = path.read_bytes()
     code, after, out = again()
     assert code == 1 and after == before and 'ZeroDivisionError' in out
+
+
+def test_the_citation_agrees_with_the_project():
+    root = CI.parents[1]
+    cff, settings = yaml.safe_load((root / 'CITATION.cff').read_text()), configparser.ConfigParser()
+    settings.read(root / 'settings.ini')
+    d, bib = settings['DEFAULT'], dict(docs.read_bib(root / 'nbs' / 'refs.bib'))['patsatzi2023']
+    assert cff['cff-version'] == '1.2.0' and cff['message'] and cff['type'] == 'software'
+    assert cff['version'] == d['version'] and cff['title'] == f"{d['title']}: {d['description'].partition(':')[0]}"
+    assert cff['authors'] == [{'name': d['author']}] and (cff['license'], d['license']) == ('Apache-2.0', 'apache2')
+    assert cff['repository-code'] == d['git_url'] == yaml.safe_load((root / '_quarto.yml').read_text())['book']['repo-url']
+    assert cff['url'] == d['doc_host'] + d['doc_baseurl']
+    thesis, = cff['references']
+    author, = thesis['authors']
+    assert (thesis['type'], thesis['title'], str(thesis['year'])) == ('thesis', bib['title'], bib['year'])
+    assert bib['author'] == f"{author['family-names']}, {author['given-names']}" and thesis['institution']['name'] == bib['school']
