@@ -21,7 +21,7 @@ from .smoothing import Smoothed, smooth
 from .training import check_device, command, derived_seed, numbers, progress
 from .unet import list_models, load_card, load_model, model_path, write_file
 
-# %% ../nbs/06_evaluation.ipynb #2f91140a
+# %% ../nbs/06_evaluation.ipynb #1446efa5
 def metrics(out:torch.Tensor, # reconstructions (N, 3, h, w), normalised
     x:torch.Tensor, # ground truth, normalised
     name:str='the estimator' # for the error
@@ -34,7 +34,7 @@ def metrics(out:torch.Tensor, # reconstructions (N, 3, h, w), normalised
     ssim = structural_similarity_index_measure(out, x, data_range=1., reduction='none')
     return dict(mse=mse, psnr=-10*mse.clamp_min(1e-10).log10(), ssim=ssim.double().reshape(-1))
 
-# %% ../nbs/06_evaluation.ipynb #12aa4d11
+# %% ../nbs/06_evaluation.ipynb #5e75045b
 def interval(values:torch.Tensor # one value an image, (N,)
     ) -> tuple: # mean, half-width of the 95% interval (nan for one image)
     "Mean over images and the half-width of its 95% t-interval."
@@ -49,7 +49,7 @@ def paired(a:dict, b:dict # two rows of results on the same photographs
     each = lambda r: torch.tensor(numbers(r['psnr_each'].replace(' ', ',')), dtype=torch.float64)
     return interval(each(a) - each(b))
 
-# %% ../nbs/06_evaluation.ipynb #cf44f8ca
+# %% ../nbs/06_evaluation.ipynb #13f1a1a5
 @dataclass
 class Subject:
     "One row group of a table."
@@ -61,7 +61,7 @@ class Subject:
     eps_train: float = 0. # adversary it was trained against
     weights: str = '' # start of the hash of its weights
 
-# %% ../nbs/06_evaluation.ipynb #1f815c9d
+# %% ../nbs/06_evaluation.ipynb #f027d498
 HEADLINE = ('standard', 'smoothing_0.1', 'smoothing_0.3', 'adversarial_0.02', 'adversarial_0.05', 'robust') # what a first look shows
 
 def _chosen(models, data, scale):
@@ -86,7 +86,7 @@ def subjects(models=None, # names or paths; the shipped models of that scale by 
         if not c['sigma_f'] and not c['eps_rel']: rows.append(Subject(f"{c['name']}, noise", f, perturb='noise', **made))
     return rows
 
-# %% ../nbs/06_evaluation.ipynb #244dd461
+# %% ../nbs/06_evaluation.ipynb #88728ac3
 def faced(s:Subject, p, scale, threat='input'): # photographs in pixels, factor and threat model as in `problem`
     "(subject, y, x) in that threat model."
     f, y, x = problem(s.f, p, scale, threat)
@@ -104,7 +104,8 @@ def perturbed(s:Subject, y, x, eps_rel:float, # whose input; images, truth and r
     if _exact(s, norm): return (linear_worst_case(s.f, y, x, eps_rel) if norm=='l2' else y + eps*torch.where(y < x, -1., 1.)), 'exact'
     return strongest(Smoothed(s.f, sigma_g) if sigma_g else s.f, y, x, eps_rel, attacks, norm, generator, transfer), 'attack'
 
-# %% ../nbs/06_evaluation.ipynb #7d07ff6a
+# %% ../nbs/06_evaluation.ipynb #be64b888
+#| code-fold: true
 KEY = ('model','weights','scale','threat','norm','eps_rel','attack','sigma_g','k','perturb','seed','data','photographs')
 TEXT = ('model','weights','threat','norm','attack','perturb','data','photographs','done','device','version','psnr_each')
 VALUES = ('done','sigma_f','eps_train','n','mse','mse_ci','psnr','psnr_ci','psnr_pooled','ssim','ssim_ci','gain','gain_ci','forward','backward','seconds','device','version','psnr_each')
@@ -127,7 +128,7 @@ def write_rows(path, # csv file
 
 def _key(row): return tuple(f'{float(row[k]):.9g}' if isinstance(row[k], (int, float)) else str(row[k]) for k in KEY)
 
-# %% ../nbs/06_evaluation.ipynb #2969312a
+# %% ../nbs/06_evaluation.ipynb #0969c036
 @dataclass
 class _Job:
     "One radius of one subject, and what the rows of a sweep share."
@@ -150,7 +151,8 @@ def _measure(s, photos, job, bar, floors, batch_size=16, **kw):
         bar.update(len(p))
     return {g: {m: torch.cat([e[m] for e in v]).cpu() for m in v[0]} for g, v in each.items()}, cost, done
 
-# %% ../nbs/06_evaluation.ipynb #bb7956a3
+# %% ../nbs/06_evaluation.ipynb #6eec0ba0
+#| code-fold: true
 def _detailed(photos, scale):
     "Of up to 16 readable photographs, evenly spread, the one that interpolation blurs most; pixels."
     n, good = len(photos), []
@@ -166,7 +168,7 @@ def fingerprint(photos # `Photographs` or `Crops`
     "Of the names of the photographs: two results with the same one stand on the same set."
     return hashlib.sha1('\n'.join(map(str, photos.names)).encode()).hexdigest()[:8]
 
-# %% ../nbs/06_evaluation.ipynb #9402c171
+# %% ../nbs/06_evaluation.ipynb #edfa4bf1
 def sweep(who:list, # of `Subject`
     photos, # `Photographs` or `Crops`
     path, # csv file: rows that are there are kept and not computed again
@@ -192,7 +194,8 @@ def sweep(who:list, # of `Subject`
             write_rows(path, rows)
     return [have[_key(r)] for _, j in jobs for r in j.need.values()]
 
-# %% ../nbs/06_evaluation.ipynb #875d11da
+# %% ../nbs/06_evaluation.ipynb #ae2e1e8e
+#| code-fold: true
 def _row(s, sigma_g, job, data, photos):
     "The key of a row: only what matters for its figures."
     where = faced(s, torch.zeros(1, 3, 8*job.scale, 8*job.scale), job.scale, job.threat)[0]
@@ -209,7 +212,8 @@ def _summary(s, sigma_g, each, cost, done, start, device):
     out |= {w: round(c/n, 2) for w, c in zip(('forward','backward'), cost[sigma_g])}
     return out | dict(seconds=round(time.time()-start, 1), device=str(device), version=__version__, psnr_each=' '.join(f'{v:.3f}' for v in each['psnr']))
 
-# %% ../nbs/06_evaluation.ipynb #167026f1
+# %% ../nbs/06_evaluation.ipynb #5afb9665
+#| code-fold: true
 def table(rows:list, # results
     metric:str='psnr' # 'psnr', 'ssim', 'mse', 'psnr_pooled' or 'gain'
     ) -> str: # Markdown
@@ -233,7 +237,7 @@ def under(rows:list, # results
     attacks, text = attack_set(name), lambda some: '; '.join(map(str, some))
     return [r for r in rows if r['attack'] in ('', text(attacks), text([a for a in attacks if a.target=='f']))]
 
-# %% ../nbs/06_evaluation.ipynb #a68eaa1d
+# %% ../nbs/06_evaluation.ipynb #73a3d782
 SIGMAS = (0., .05, .1, .15, .2, .25, .3, .4, .5, .6, .7, .75, .8, .9, 1., 1.1, 1.2)
 
 def choose_sigma_g(name, # model: shipped name or path
@@ -250,7 +254,8 @@ def choose_sigma_g(name, # model: shipped name or path
     rows = sweep([s], photos, path, scale=f.card['scale'], eps_rels=(eps_rel,), device=device, **kw)
     return max(rows, key=lambda r: r['ssim'])['sigma_g'], rows
 
-# %% ../nbs/06_evaluation.ipynb #70f5b71f
+# %% ../nbs/06_evaluation.ipynb #6a0074ba
+#| code-fold: true
 def picture(who:list, # of `Subject`
     p:torch.Tensor, # one photograph, pixels (3, h, w)
     scale:int=2, # upsampling factor
@@ -274,7 +279,7 @@ def picture(who:list, # of `Subject`
         images += [to_pixels(o)[0] for _, o in row] + [p if not e else .5 + 10*((z[shown.name] - y)[0]*STD.to(y))]
     return show_images(images, titles, quality, columns=len(who)+2, size=1.5)
 
-# %% ../nbs/06_evaluation.ipynb #559cb465
+# %% ../nbs/06_evaluation.ipynb #9e56764a
 def evaluate(data:str='', # folder of photographs, every one of which is used; the embedded ones by default
     models:str='', # comma-separated names or .safetensors files; by default all shipped ones of that scale for --data, a few of them for the embedded photographs
     scale:int=2, # upsampling factor, 2 or 4
@@ -300,7 +305,8 @@ def evaluate(data:str='', # folder of photographs, every one of which is used; t
     rows = {a: sweep(who, photos, out/'results.csv', label, scale, radii, k, s, norm, threat, seed, device, workers=workers, skip_bad=skip_bad) for a, s in sets.items()}
     return _report(rows, sets, who, photos, out)
 
-# %% ../nbs/06_evaluation.ipynb #56f06049
+# %% ../nbs/06_evaluation.ipynb #32d5826b
+#| code-fold: true
 def _report(rows, sets, who, photos, out):
     "Print and write the tables, and draw the picture of one photograph with much detail. Returns all rows."
     if all(is_linear(s.f) for s in who): print('no model ships for this scale, so this is interpolation alone: give your own with --models\n')
@@ -326,7 +332,8 @@ def rssr_evaluate(argv=None):
     "Console command: `evaluate`."
     command(evaluate, argv, 'rssr_evaluate')
 
-# %% ../nbs/06_evaluation.ipynb #3a168593
+# %% ../nbs/06_evaluation.ipynb #14cc204d
+#| code-fold: true
 def sigma_command(
     model:str='x2_smoothing_0.1', # shipped name or .safetensors file
     data:str='', # the folder that the model was trained on: the photographs held out of its subfolder train are used; embedded ones by default
@@ -350,7 +357,8 @@ def sigma_command(
         card['sigma_g'] = dict(chosen=best, eps_rel=eps_rel, by='ssim', data=label, n=int(rows[0]['n']), k=k, attack_iterations=attack_iterations, seed=seed)
         write_file(path, (json.dumps(card, indent=1)+'\n').encode())
 
-# %% ../nbs/06_evaluation.ipynb #0c57cdd0
+# %% ../nbs/06_evaluation.ipynb #794d3b4f
+#| code-fold: true
 def rssr_sigma(argv=None):
     "Console command: `sigma_command`."
     command(sigma_command, argv, 'rssr_sigma')
