@@ -14,7 +14,7 @@ from .data import find_images, holdout
 from .training import TrainConfig, check_device, command, progress
 from .unet import list_models, load_card
 
-# %% ../nbs/05b_grid.ipynb #26eeced7
+# %% ../nbs/05b_grid.ipynb #d27f5691
 SIGMA_FS, EPS_RELS = (.05, .1, .2, .3, .4, .5, 1.), (.01, .02, .05, .1, .2) # noise and radii of the thesis
 
 def _thirteen(family, scale, standard, smoothing, adversarial):
@@ -24,7 +24,7 @@ def _thirteen(family, scale, standard, smoothing, adversarial):
     for s in SIGMA_FS: yield TrainConfig(f'{start}smoothing_{s:g}', scale, sigma_f=s, **smoothing)
     for e in EPS_RELS: yield TrainConfig(f'{start}adversarial_{e:g}', scale, eps_rel=e, **adversarial)
 
-# %% ../nbs/05b_grid.ipynb #095f9708
+# %% ../nbs/05b_grid.ipynb #6b5cb44d
 def thesis_family(scale:int # 2 or 4
     ): # yields 13 `TrainConfig`
     "The thesis's recipe in batches of 16, on fewer images; all but the undefended network start from that one."
@@ -32,7 +32,7 @@ def thesis_family(scale:int # 2 or 4
     more = how | dict(epochs=12, init=f'x{scale}_thesis_standard')
     return _thirteen('thesis', scale, how | dict(epochs=40), more, more | dict(attack_step=.5))
 
-# %% ../nbs/05b_grid.ipynb #4ea2f792
+# %% ../nbs/05b_grid.ipynb #441acb59
 def residual_family(scale:int # 2 or 4
     ): # yields 13 `TrainConfig`
     "Residual form, falling learning rate; those against an adversary start from the undefended network."
@@ -41,7 +41,7 @@ def residual_family(scale:int # 2 or 4
     adversary = dict(epochs=20, lr=1e-3, attack_iterations=3, init=f'x{scale}_standard')
     for c in _thirteen('residual', scale, first, noise, adversary): yield replace(c, epochs={.02: 16, .05: 12}.get(c.eps_rel, c.epochs))
 
-# %% ../nbs/05b_grid.ipynb #2605df4d
+# %% ../nbs/05b_grid.ipynb #12b7c6cb
 def projected_family(scale:int # 2 or 4
     ): # yields 16 `TrainConfig`
     "P in front, averaged weights; *robust* for all radii, *combined* with noise and adversary."
@@ -56,14 +56,14 @@ def projected_family(scale:int # 2 or 4
     yield replace(c, name=c.name.replace('0.2', '0.4'), eps_rel=.4, **hard | dict(epochs=8, init=c.name)) # for use at half its radius
     yield TrainConfig(f'x{scale}_robust_long', scale, eps_rel=.25, **every | dict(attack_iterations=4, attack_step=.8, epochs=16, init=f'x{scale}_robust'))
 
-# %% ../nbs/05b_grid.ipynb #8b99fec5
+# %% ../nbs/05b_grid.ipynb #63346063
 def split_family(scale:int # 2 or 4
     ): # yields 3 `TrainConfig`
     "Linear part and bounded rest (@eq-split), trained for the mean under noise (@eq-mean-loss)."
     how = dict(threat='input' if scale==2 else 'lowres', loss='mean', bound=.05, epochs=30, lr=4e-3, schedule='onecycle', ema=.99, precision='bfloat16')
     for s in (.5, 1., 2.) if scale==2 else (.5, .7, 1.): yield TrainConfig(f'x{scale}_split_{s:g}', scale, sigma_f=s, **how)
 
-# %% ../nbs/05b_grid.ipynb #4a5559d2
+# %% ../nbs/05b_grid.ipynb #2d18219a
 FAMILIES = dict(thesis=thesis_family, residual=residual_family, projected=projected_family, split=split_family)
 GRID = {c.name: c for scale in (2, 4) for family in FAMILIES.values() for c in family(scale)}
 
@@ -74,21 +74,23 @@ def family(name:str # of a model in `GRID`
     c = GRID[name]
     return 'split' if c.bound else 'projected' if c.projection else 'residual' if c.residual else 'thesis'
 
-# %% ../nbs/05b_grid.ipynb #21bf7c87
+# %% ../nbs/05b_grid.ipynb #1a2907c8
+#| code-fold: true
 def _arguments(cfg):
     "The options of `rssr_train` that say the same as `cfg`."
     for k, v in asdict(cfg).items():
         if isinstance(v, bool): yield f"--{'' if v else 'no-'}{k.replace('_', '-')}"
         elif v is not None: yield from (f"--{k.replace('_', '-')}", str(v))
 
-# %% ../nbs/05b_grid.ipynb #5949636e
+# %% ../nbs/05b_grid.ipynb #3d93e29e
+#| code-fold: true
 def _begin(c, data, out, jobs, extra):
     "Start one training as a process; its words go to a log."
     env = dict(os.environ, OMP_NUM_THREADS=str(max(1, (os.cpu_count() or 1)//jobs)))
     run = [sys.executable, '-c', 'from rssr.training import rssr_train; rssr_train()', *_arguments(c), '--data', str(data), '--out', str(out), *extra]
     with open(out/f'{c.name}.log', 'w') as log: return subprocess.Popen(run, env=env, stdout=log, stderr=log)
 
-# %% ../nbs/05b_grid.ipynb #20d74fe0
+# %% ../nbs/05b_grid.ipynb #7ed8f5aa
 def train_grid(configs, # of `TrainConfig`, in the order in which to start
     data, out='runs', # folder of photographs; folder for weights, cards, logs
     jobs:int=1, # models at a time
@@ -112,7 +114,8 @@ def train_grid(configs, # of `TrainConfig`, in the order in which to start
     if bad: raise RuntimeError('; '.join(f'{n}: {why}' for n, why in bad.items()) + f' (logs in {out})')
     return [out/f'{c.name}.safetensors' for c in configs]
 
-# %% ../nbs/05b_grid.ipynb #e66bbcc1
+# %% ../nbs/05b_grid.ipynb #c4db8cab
+#| code-fold: true
 def grid_models(pattern:str # names of `GRID`, comma-separated, with * and ? as in a shell
     ) -> list: # of `TrainConfig`, in the order of the grid
     "The lines that a pattern names. ValueError if a part of it names none."
