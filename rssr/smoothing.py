@@ -9,7 +9,7 @@ __all__ = ['STATISTICS', 'outputs', 'smooth', 'median_smooth', 'Smoothed', 'Deno
 import torch, torch.nn as nn
 from .data import check_images
 
-# %% ../nbs/04_smoothing.ipynb #f39e5828
+# %% ../nbs/04_smoothing.ipynb #abae3ff9
 def _check(y, sigma, k, batch):
     check_images(y)
     if not 0 <= sigma < float('inf'): raise ValueError(f'sigma={sigma} must be a finite number >= 0 (the thesis uses 0 to 1.2)')
@@ -30,7 +30,7 @@ def outputs(f, # estimator
         out = f(torch.cat([y + sigma*n for n in noise]))
         yield out.view(len(noise), len(y), *out.shape[1:])
 
-# %% ../nbs/04_smoothing.ipynb #c9db7990
+# %% ../nbs/04_smoothing.ipynb #e3cb1260
 def smooth(f, # estimator
     y:torch.Tensor, # (N, 3, h, w), normalised
     sigma:float, # noise level, normalised units
@@ -50,7 +50,7 @@ def smooth(f, # estimator
         n += m; mean = mean + gap*(m/n)
     return (mean, (m2/(n-1)/n).sqrt()) if error else mean
 
-# %% ../nbs/04_smoothing.ipynb #22343c9a
+# %% ../nbs/04_smoothing.ipynb #bc1bef7a
 def median_smooth(f, # estimator
     y:torch.Tensor, # (N, 3, h, w), normalised
     sigma:float, # noise level, normalised units
@@ -65,7 +65,7 @@ def median_smooth(f, # estimator
         return (out[(k-1)//2] + out[k//2])/2
     return torch.cat([one(i) for i in range(len(y))])
 
-# %% ../nbs/04_smoothing.ipynb #be816619
+# %% ../nbs/04_smoothing.ipynb #aafc25d1
 STATISTICS = dict(mean=smooth, median=median_smooth)
 
 class Smoothed(nn.Module):
@@ -88,7 +88,7 @@ class Smoothed(nn.Module):
         "The same estimator with `k` draws from `seed`."
         return type(self)(self.f, self.sigma, k, seed, self.statistic, self.batch)
 
-# %% ../nbs/04_smoothing.ipynb #da1fd877
+# %% ../nbs/04_smoothing.ipynb #bce8173b
 class Denoised(nn.Module):
     "f after D: a denoiser in front of a pretrained estimator (Salman et al. 2020), to be smoothed."
     def __init__(self, f, # estimator
