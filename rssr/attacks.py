@@ -11,14 +11,14 @@ from contextlib import contextmanager
 import torch, torch.nn as nn
 from .data import check_images, downsample, interpolation_matrix, normalise, pair, radius, resize
 
-# %% ../nbs/03_attacks.ipynb #9b276a4f
+# %% ../nbs/03_attacks.ipynb #edad50be
 def mse(out:torch.Tensor, # reconstruction (N, 3, h, w)
     x:torch.Tensor # ground truth, same shape
     ) -> torch.Tensor: # (N,)
     "Mean squared error of each image, in the units of its arguments."
     return (out - x).square().flatten(1).mean(1)
 
-# %% ../nbs/03_attacks.ipynb #8057d799
+# %% ../nbs/03_attacks.ipynb #55c3c801
 def norms(e:torch.Tensor, # (N, 3, h, w)
     norm:str='l2' # 'l2' or 'linf'
     ) -> torch.Tensor: # (N, 1, 1, 1)
@@ -33,7 +33,7 @@ def project(e:torch.Tensor, # (N, 3, h, w), normalised units
     if norm=='linf': return e.clamp(-eps, eps)
     return e*(eps/norms(e).clamp_min(1e-12)).clamp_max(1)
 
-# %% ../nbs/03_attacks.ipynb #ea13872b
+# %% ../nbs/03_attacks.ipynb #1b4bba90
 def random_in_ball(y:torch.Tensor, # (N, 3, h, w), for shape and device
     eps:float, # radius, normalised units
     norm:str='l2', # 'l2' or 'linf'
@@ -52,7 +52,8 @@ def random_on_sphere(y:torch.Tensor, # (N, 3, h, w), for shape and device
     e = torch.randn(y.shape, generator=generator, device=y.device, dtype=y.dtype)
     return e*(eps/norms(e))
 
-# %% ../nbs/03_attacks.ipynb #cce8a4dd
+# %% ../nbs/03_attacks.ipynb #ce8811f0
+#| code-fold: true
 @contextmanager
 def frozen(f): # any callable; only an nn.Module is changed
     "Evaluation mode and no parameter gradients inside the block; restored after it, also after an error."
@@ -66,7 +67,7 @@ def frozen(f): # any callable; only an nn.Module is changed
         for m, mode in zip(modules, modes): m.training = mode
         for p in needs: p.requires_grad_(True)
 
-# %% ../nbs/03_attacks.ipynb #8c23aacb
+# %% ../nbs/03_attacks.ipynb #042ab7cf
 def _direction(grad, norm): return grad.sign() if norm=='linf' else grad/norms(grad).clamp_min(1e-20)
 
 @torch.no_grad()
@@ -87,7 +88,7 @@ def _ascend(f, y, x, e, eps, step, schedule, iterations, norm, loss, memory, jud
             e = project(e + (step*(1 - i/iterations) if schedule=='linear' else step)*_direction(kept, norm), eps, norm)
     return best, top
 
-# %% ../nbs/03_attacks.ipynb #9bcf83bb
+# %% ../nbs/03_attacks.ipynb #6a22708f
 def pgd(f, # estimator: callable (N,3,h,w) -> (N,3,H,W), normalised
     y, x:torch.Tensor, # inputs (N, 3, h, w) and ground truth, normalised
     eps_rel:float, norm='l2', # relative radius; 'l2' or 'linf', see `radius`
@@ -113,12 +114,12 @@ def pgd(f, # estimator: callable (N,3,h,w) -> (N,3,H,W), normalised
             best, top = torch.where((now > top).view(-1,1,1,1), e, best), torch.maximum(top, now)
     return y + best
 
-# %% ../nbs/03_attacks.ipynb #80c25c35
+# %% ../nbs/03_attacks.ipynb #9e8f20cd
 def fgsm(f, y, x, eps_rel, norm='linf', loss=mse): # as in `pgd`
     "One full step from `y` along the sign of the gradient (l-inf) or the gradient itself (l2). Goodfellow et al. 2015."
     return pgd(f, y, x, eps_rel, norm, iterations=1, step=1., random_start=False, loss=loss)
 
-# %% ../nbs/03_attacks.ipynb #0b1427fe
+# %% ../nbs/03_attacks.ipynb #d0292323
 def is_linear(f): # any estimator
     "Whether it gives its matrix by a method `linear(n)` (a layer of that name is none)."
     return callable(getattr(f, 'linear', None)) and not isinstance(f.linear, nn.Module)
@@ -144,7 +145,7 @@ def linear_worst_case(f, # estimator with `linear(n)`: the matrix M of y -> M y 
     z.flatten(2)[:, 0, i] += torch.where(sb.flatten(2)[:, 0, i] < 0, -1, 1)*((z.flatten(2)[:, 0, i].square() + rest).sqrt() - z.flatten(2)[:, 0, i].abs())
     return y + (V1.mT @ z @ V2).to(y)
 
-# %% ../nbs/03_attacks.ipynb #de56b208
+# %% ../nbs/03_attacks.ipynb #45722c61
 class Upsampled(nn.Module):
     "f after bilinear upsampling, from the small image (N, 3, h, w) to (N, 3, H, W): what an adversary faces who changes the small image. Has `linear(n)` if f has."
     def __init__(self, f, # estimator
@@ -168,7 +169,7 @@ def problem(f, # estimator from the upsampled image
     y, x = pair(p, scale)
     return (f, y, x) if threat=='input' else (Upsampled(f, scale), downsample(normalise(p), scale), x)
 
-# %% ../nbs/03_attacks.ipynb #bebc0e69
+# %% ../nbs/03_attacks.ipynb #7e77f4a3
 @torch.no_grad()
 def square(f, # estimator
     y, x, eps_rel:float, norm='l2', # as in `pgd`
