@@ -23,13 +23,13 @@ def _svd(A, shape): # linear map with `linear(n)`; (3, h, w) of its input
     return U1, U2, STD.double()*S1[:, None]*S2
 
 def linear_change(A, shape, eps:float): # linear map or None; (3, h, w) of its input; l2 radius, normalised
-    "Largest ||Ae|| for ||e||_2 <= eps, root mean square in pixels."
+    "Largest `||Ae||` for `||e||_2 <= eps`, root mean square in pixels."
     if A is None or not eps: return 0.
     U1, U2, s = _svd(A, shape)
     return float(s.max())*eps/math.sqrt(3*len(U1)*len(U2))
 
 def linear_quality(A, shape, b:torch.Tensor, eps:float): # as above; b = Ay - x, pixels (3, H, W)
-    "Largest ||b + Ae|| for ||e||_2 <= eps, root mean square in pixels: @eq-dual at the best lambda."
+    "Largest `||b + Ae||` for `||e||_2 <= eps`, root mean square in pixels: @eq-dual at the best lambda."
     b = b.double().cpu(); total = float(b.square().sum())
     if A is None or not eps: return math.sqrt(total/b.numel())
     U1, U2, s = _svd(A, shape)
@@ -104,8 +104,8 @@ def quality(d:Draws, part:Part, eps:float, alpha:float): # l2 radius, normalised
 # %% ../nbs/07_certification.ipynb #bd2b7ff1
 @dataclass
 class Certificate:
-    "With probability 1 - alpha over the draws, for every e with ||e||_2 <= eps. Pixels of [0,1]."
-    method: str # key of `METHODS`, or B0
+    "With probability 1 - alpha over the draws, for every e with `||e||_2 <= eps`. Pixels of [0,1]."
+    method: str # key of METHODS, or B0
     eps: float # l2 radius, normalised units
     t: float # eps/sigma
     n: int # draws
@@ -151,8 +151,8 @@ METHODS = {**{k: _pixelwise(k) for k in ('B1', 'B2', 'B3')}, 'B4': _center, 'B4-
 
 # %% ../nbs/07_certification.ipynb #074cac32
 def certificate(d:Draws, # what was kept of the draws
-    method:str, # key of `METHODS`
-    eps:float, # l2 radius, normalised units, see `radius`
+    method:str, # key of METHODS
+    eps:float, # l2 radius, normalised units, see radius
     alpha:float=.001 # probability of error
     ) -> Certificate:
     "One bound at one radius."
@@ -164,25 +164,25 @@ def certificate(d:Draws, # what was kept of the draws
     psnr = -20*math.log10(max(min(error, far), 1e-5)) if error==error else math.nan
     return Certificate(method, eps, t, d.n, alpha, min(B, 1.) if B==B else B, psnr, ssim, why)
 
-def linear_certificate(A, y, eps:float, x=None): # `Interpolation` or the like; (1, 3, h, w), normalised; l2 radius; truth
+def linear_certificate(A, y, eps:float, x=None): # Interpolation or the like; (1, 3, h, w), normalised; l2 radius; truth
     "B0: exact, without draws."
     error = math.nan if x is None else linear_quality(A, y.shape[1:], ((A(y) - x)*STD.to(y))[0], eps)
     return Certificate('B0', eps, math.nan, 0, 0., linear_change(A, y.shape[1:], eps), -20*math.log10(max(error, 1e-5)) if error==error else math.nan)
 
 # %% ../nbs/07_certification.ipynb #c4b8d084
-def certify(f, # estimator (N, 3, h, w) -> (N, 3, H, W), normalised; a linear one gets B0; B6 needs `first`, `rest` and `bound`
+def certify(f, # estimator (N, 3, h, w) -> (N, 3, H, W), normalised; a linear one gets B0; B6 needs `first`, rest and `bound`
     y:torch.Tensor, # inputs (N, 3, h, w), normalised
     sigma:float, # noise of the smoothing, normalised
     eps:float, # l2 radius, normalised: `radius(eps_rel, y.shape[1:])`
     n:int=10_000, # draws for each image
     alpha:float=.001, # probability of error, for each image
-    method:str='B7', # key of `METHODS`
+    method:str='B7', # key of METHODS
     generator:torch.Generator=None, # its next number is the seed of all noise; 0 by default
     x=None, # truths (N, 3, H, W), normalised, for certified PSNR
     state=None, # file that keeps an interrupted run; one image only
-    **kw # `pilot`, `keep`, `batch`, `bar`, see `observe`
-    ) -> list: # one `Certificate` an image
-    "In the spirit of Cohen's certify: what holds for every e with ||e||_2 <= eps, or an abstention. ValueError for an unknown method or an f that does not fit it."
+    **kw # `pilot`, `keep`, `batch`, `bar`, see observe
+    ) -> list: # one Certificate an image
+    "In the spirit of Cohen's certify: what holds for every e with `||e||_2 <= eps`, or an abstention. ValueError for an unknown method or an f that does not fit it."
     check_images(y); truth = (lambda i: None) if x is None else (lambda i: x[i:i+1])
     if is_linear(f): return [linear_certificate(f, y[i:i+1], eps, truth(i)) for i in range(len(y))]
     if method not in METHODS: raise ValueError(f'method={method!r} is unknown: use one of {", ".join(METHODS)}')

@@ -62,12 +62,12 @@ def _certify_one(f, card, p, label, n, alpha, methods, eps_rels, seed, state, de
 
 # %% ../nbs/07b_certified.ipynb #09a9e57f
 def certify_photographs(model, # shipped name or path
-    photos, # `Photographs` or `Crops`
+    photos, # Photographs or Crops
     path, # csv file for the rows
     data:str='', # what the photographs are
     n:int=1000, alpha:float=.001, # draws and probability of error, for each photograph
-    methods=tuple(METHODS), eps_rels=None, # keys of `METHODS`; relative radii, those of `EPS_RELS` by default
-    seed:int=0, device='cpu', batch:int=32, **kw # of the noise; where; images in a call; passed to `batches`
+    methods=tuple(METHODS), eps_rels=None, # keys of METHODS; relative radii, those of `EPS_RELS` by default
+    seed:int=0, device='cpu', batch:int=32, **kw # of the noise; where; images in a call; passed to batches
     ) -> list: # all rows of these photographs
     "Certify each photograph, or go on where an interrupted run stopped."
     if n < 2 or not 0 < alpha < 1: raise ValueError(f'n={n} must be at least 2 and alpha={alpha} lie in (0, 1)')
@@ -108,7 +108,7 @@ def run_of(rows, model): # of a file; name of a model
     if not first: raise ValueError(f'no row of {model!r}: there are {", ".join(sorted({r["model"] for r in rows}))}')
     return [r for r in rows if r['model'] in (model, 'interpolation') and about(r)==about(first)]
 
-def crossing(rows, method): # of one run; key of `METHODS`
+def crossing(rows, method): # of one run; key of METHODS
     "Radius eps_rel up to which the mean certified PSNR is above interpolation's; 0 if nowhere, the largest radius if everywhere."
     before, E = None, radii(rows)
     for e in E:
@@ -183,7 +183,7 @@ def _report(rows, photos, out):
     print(f'wrote {out}/certificates.csv, {out}/table.md, {out}/figure.png')
 
 # %% ../nbs/07b_certified.ipynb #d34bd255
-def attacked(h, # network with what it faces, from `problem`
+def attacked(h, # network with what it faces, from problem
     y, x, sigma:float, # input (1, 3, h, w) and truth, normalised; noise
     eps_rel:float, # relative radius
     k:int=256, seed:int=0, iterations:int=40, draws:int=16 # draws of each estimate; of the noise; steps and draws of the attack

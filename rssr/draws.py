@@ -110,7 +110,7 @@ def structure_distance(u:torch.Tensor, v:torch.Tensor): # (N, 3, h, w), pixels, 
 BLOCK = 32
 
 def block_seeds(seed:int, count:int): # of the run; blocks
-    "Different seeds, one a block: two equal ones among 2**32 are not rare in a long run, and would be no fresh draws."
+    "Different seeds, one a block: two equal ones of 32 bits are not rare in a long run, and would be no fresh draws."
     seeds, i = {}, 0
     while len(seeds) < count: seeds[derived_seed(seed, i)] = i = i + 1
     return list(seeds)
@@ -147,7 +147,7 @@ class Draws:
         self.pixels = Pixels(out) if self.methods & {'B1','B2','B3'} else None
         self.ssim = [] if 'B4-ssim' in self.methods else None
         self.middle = (out if self.output else rest).mean(0)
-    def add(self, out, rest): # of `one_block`
+    def add(self, out, rest): # of one_block
         for part, V in ((self.rest, rest), (self.out, out), (self.pixels, out)):
             if part is not None: part.add(V)
         if self.ssim is not None: self.ssim.append(structure_distance(out, self.middle.expand_as(out)))
@@ -176,13 +176,13 @@ def _load(d, path, mark):
 
 # %% ../nbs/06b_draws.ipynb #46561ab2
 @torch.no_grad()
-def observe(f, # estimator; with `first` and `rest` (see `SplitUNet`) also its linear part is used
+def observe(f, # estimator; with `first` and rest (see SplitUNet) also its linear part is used
     y:torch.Tensor, # one input (1, 3, h, w), normalised
     sigma:float, # standard deviation of the noise, normalised
     n:int, # draws
     seed:int=0, # of the noise
     x=None, # truth (1, 3, H, W), normalised, for certified quality
-    methods=('B7',), # which bounds will be asked for, see `METHODS`
+    methods=('B7',), # which bounds will be asked for, see METHODS
     state=None, # file from which to continue and to which to save, or None
     every:float=30., # seconds between two saves
     bar:str='', # what a progress bar is to be called; none by default

@@ -72,7 +72,7 @@ def subjects(models=None, # names or paths; the shipped models of that scale by 
     scale:int=2, # upsampling factor
     device='cpu', # where to put the models
     sigma_gs=None # levels of smoothing for all of them, not only those trained for it
-    ) -> list: # of `Subject`: interpolation first, always
+    ) -> list: # of Subject: interpolation first, always
     "Interpolation (identity, projection, bicubic), the models, and noise on the undefended one. Smoothing models come without smoothing and with the sigma_g of their card. ValueError if a model is of another scale."
     order = lambda n: (load_card(n)['eps_rel'], load_card(n)['sigma_f'])                  # undefended, smoothing, adversarial
     names = sorted([n for n in list_models() if load_card(n)['scale']==scale], key=order) if models is None else list(models)
@@ -81,22 +81,22 @@ def subjects(models=None, # names or paths; the shipped models of that scale by 
         f = load_model(name, device); c = f.card
         if c['scale']!=scale: raise ValueError(f"{name} was trained for x{c['scale']}, not x{scale}: give --scale {c['scale']} or other models")
         made, f = dict(sigma_f=c['sigma_f'], eps_train=c['eps_rel'], weights=c['sha256'][:12]), f.folded()
-        levels = sigma_gs or (c.get('sigma_g', {}).get('chosen', c['sigma_f']),) # see `choose_sigma_g`
+        levels = sigma_gs or (c.get('sigma_g', {}).get('chosen', c['sigma_f']),) # see choose_sigma_g
         rows.append(Subject(c['name'], f, tuple(sorted({0., *levels})), **made))
         if not c['sigma_f'] and not c['eps_rel']: rows.append(Subject(f"{c['name']}, noise", f, perturb='noise', **made))
     return rows
 
 # %% ../nbs/06_evaluation.ipynb #88728ac3
-def faced(s:Subject, p, scale, threat='input'): # photographs in pixels, factor and threat model as in `problem`
+def faced(s:Subject, p, scale, threat='input'): # photographs in pixels, factor and threat model as in problem
     "(subject, y, x) in that threat model."
     f, y, x = problem(s.f, p, scale, threat)
     return replace(s, f=f), y, x
 
 def _exact(s, norm): return is_linear(s.f) if norm=='l2' else getattr(s.f, 'kind', '')=='identity'
 
-def perturbed(s:Subject, y, x, eps_rel:float, # whose input; images, truth and radius as in `pgd`
-    attacks=ATTACKS['thesis'], norm:str='l2', # a set of `ATTACKS`
-    generator=None, sigma_g:float=0., transfer=None): # randomness; level at which it is smoothed; see `strongest`
+def perturbed(s:Subject, y, x, eps_rel:float, # whose input; images, truth and radius as in pgd
+    attacks=ATTACKS['thesis'], norm:str='l2', # a set of ATTACKS
+    generator=None, sigma_g:float=0., transfer=None): # randomness; level at which it is smoothed; see strongest
     "Input and what was done: the exact worst case where it is known (linear estimators in l2, the identity in l-inf), an attack, or noise on the sphere."
     eps = radius(eps_rel, y.shape[1:], norm)
     if not eps: return y, 'none'
@@ -110,7 +110,7 @@ KEY = ('model','weights','scale','threat','norm','eps_rel','attack','sigma_g','k
 TEXT = ('model','weights','threat','norm','attack','perturb','data','photographs','done','device','version','psnr_each')
 VALUES = ('done','sigma_f','eps_train','n','mse','mse_ci','psnr','psnr_ci','psnr_pooled','ssim','ssim_ci','gain','gain_ci','forward','backward','seconds','device','version','psnr_each')
 
-def read_rows(path # csv file written by `sweep`
+def read_rows(path # csv file written by sweep
     ) -> list: # of dicts, numbers as float
     "Read results. ValueError if the file is no such csv."
     try:
@@ -163,20 +163,20 @@ def _detailed(photos, scale):
     x = torch.stack(good)
     return x[(degrade(x, scale) - x).square().flatten(1).mean(1).argmax()]
 
-def fingerprint(photos # `Photographs` or `Crops`
+def fingerprint(photos # Photographs or Crops
     ) -> str: # 8 hexadecimal digits
     "Of the names of the photographs: two results with the same one stand on the same set."
     return hashlib.sha1('\n'.join(map(str, photos.names)).encode()).hexdigest()[:8]
 
 # %% ../nbs/06_evaluation.ipynb #edfa4bf1
-def sweep(who:list, # of `Subject`
-    photos, # `Photographs` or `Crops`
+def sweep(who:list, # of Subject
+    photos, # Photographs or Crops
     path, # csv file: rows that are there are kept and not computed again
     data:str='', # what the photographs are called
     scale:int=2, # upsampling factor
     eps_rels=(0., .01, .02, .05), # relative radii
-    k:int=50, attacks=ATTACKS['thesis'], norm='l2', threat='input', # draws of the smoothed estimators; a set of `ATTACKS`; 'l2' or 'linf'; see `problem`
-    seed:int=0, device='cpu', **kw): # of starts and noise; where the models are; `workers`, `skip_bad` of `batches`
+    k:int=50, attacks=ATTACKS['thesis'], norm='l2', threat='input', # draws of the smoothed estimators; a set of ATTACKS; 'l2' or 'linf'; see problem
+    seed:int=0, device='cpu', **kw): # of starts and noise; where the models are; `workers`, `skip_bad` of batches
     "All subjects at all radii and all their sigma_g, added to `path` as they are finished. Returns the rows that were asked for, in order. A set that attacks g only has no row for a network without smoothing."
     if k < 1: raise ValueError(f'k={k} must be at least 1')
     rows = read_rows(path) if Path(path).exists() else []; write_rows(path, rows)           # fails now, not after an hour
@@ -231,7 +231,7 @@ def table(rows:list, # results
     return '\n'.join('| ' + ' | '.join(c.ljust(w) for c, w in zip(l, wide)) + ' |' for l in [head, ['-'*w for w in wide], *body])
 
 def under(rows:list, # results
-    name:str # of a set in `ATTACKS`
+    name:str # of a set in ATTACKS
     ) -> list: # those made with that set, and those that need no attack
     "The rows that stand in one table."
     attacks, text = attack_set(name), lambda some: '; '.join(map(str, some))
@@ -246,7 +246,7 @@ def choose_sigma_g(name, # model: shipped name or path
     eps_rel:float=.02, # radius at which to choose
     sigmas=SIGMAS, # the thesis's 17 values
     device='cpu', # where to compute
-    **kw # passed to `sweep`
+    **kw # passed to sweep
     ) -> tuple: # the best sigma_g by mean SSIM, all rows
     "Smoothing level with the best SSIM under an attack on f."
     f = load_model(name, device)
@@ -256,12 +256,12 @@ def choose_sigma_g(name, # model: shipped name or path
 
 # %% ../nbs/06_evaluation.ipynb #6a0074ba
 #| code-fold: true
-def picture(who:list, # of `Subject`
+def picture(who:list, # of Subject
     p:torch.Tensor, # one photograph, pixels (3, h, w)
     scale:int=2, # upsampling factor
     eps_rel:float=.05, # radius of the attack in the second row
     k:int=50, # draws
-    attacks=ATTACKS['thesis'], norm='l2', threat='input', # as in `sweep`
+    attacks=ATTACKS['thesis'], norm='l2', threat='input', # as in sweep
     seed:int=0): # of starts and noise
     "Two rows, clean and attacked (each model for itself; the input shown is that of the first network): input, every model at its largest sigma_g, ground truth. Returns the figure."
     who = [s for s in who if s.perturb=='attack']; _, y, x = faced(who[0], p[None], scale, threat)

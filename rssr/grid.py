@@ -26,7 +26,7 @@ def _thirteen(family, scale, standard, smoothing, adversarial):
 
 # %% ../nbs/05b_grid.ipynb #6b5cb44d
 def thesis_family(scale:int # 2 or 4
-    ): # yields 13 `TrainConfig`
+    ): # yields 13 TrainConfig
     "The thesis's recipe in batches of 16, on fewer images; all but the undefended network start from that one."
     how = dict(residual=False, schedule='constant', lr=1e-3, precision='bfloat16')
     more = how | dict(epochs=12, init=f'x{scale}_thesis_standard')
@@ -34,7 +34,7 @@ def thesis_family(scale:int # 2 or 4
 
 # %% ../nbs/05b_grid.ipynb #441acb59
 def residual_family(scale:int # 2 or 4
-    ): # yields 13 `TrainConfig`
+    ): # yields 13 TrainConfig
     "Residual form, falling learning rate; those against an adversary start from the undefended network."
     first = dict(epochs=40) if scale==2 else dict(epochs=20, lr=1e-3, init='x2_standard', precision='bfloat16')
     noise = dict(epochs=20, lr=5e-3, precision='bfloat16')        # from scratch: from the undefended network they never arrive
@@ -43,8 +43,8 @@ def residual_family(scale:int # 2 or 4
 
 # %% ../nbs/05b_grid.ipynb #12b7c6cb
 def projected_family(scale:int # 2 or 4
-    ): # yields 16 `TrainConfig`
-    "P in front, averaged weights; *robust* for all radii, *combined* with noise and adversary."
+    ): # yields 16 TrainConfig
+    "P in front, averaged weights; 'robust' for all radii, 'combined' with noise and adversary."
     how = dict(projection=True, precision='bfloat16', lr=1e-3, ema=.995)
     adversary = how | dict(attack_iterations=3, batch_size=8, epochs=6, init=f'x{scale}_robust')
     every, hard = adversary | dict(draw='uniform', loss='relative'), dict(attack_iterations=5, attack_step=.8, epochs=5)
@@ -58,7 +58,7 @@ def projected_family(scale:int # 2 or 4
 
 # %% ../nbs/05b_grid.ipynb #63346063
 def split_family(scale:int # 2 or 4
-    ): # yields 3 `TrainConfig`
+    ): # yields 3 TrainConfig
     "Linear part and bounded rest (@eq-split), trained for the mean under noise (@eq-mean-loss)."
     how = dict(threat='input' if scale==2 else 'lowres', loss='mean', bound=.05, epochs=30, lr=4e-3, schedule='onecycle', ema=.99, precision='bfloat16')
     for s in (.5, 1., 2.) if scale==2 else (.5, .7, 1.): yield TrainConfig(f'x{scale}_split_{s:g}', scale, sigma_f=s, **how)
@@ -91,10 +91,10 @@ def _begin(c, data, out, jobs, extra):
     with open(out/f'{c.name}.log', 'w') as log: return subprocess.Popen(run, env=env, stdout=log, stderr=log)
 
 # %% ../nbs/05b_grid.ipynb #7ed8f5aa
-def train_grid(configs, # of `TrainConfig`, in the order in which to start
+def train_grid(configs, # of TrainConfig, in the order in which to start
     data, out='runs', # folder of photographs; folder for weights, cards, logs
     jobs:int=1, # models at a time
-    extra=() # more options of `rssr_train`
+    extra=() # more options of rssr_train
     ) -> list: # paths of the weights
     "Train models side by side. RuntimeError names those that failed, when all others have ended."
     if jobs < 1: raise ValueError(f'jobs={jobs} must be at least 1')
@@ -117,7 +117,7 @@ def train_grid(configs, # of `TrainConfig`, in the order in which to start
 # %% ../nbs/05b_grid.ipynb #c4db8cab
 #| code-fold: true
 def grid_models(pattern:str # names of `GRID`, comma-separated, with * and ? as in a shell
-    ) -> list: # of `TrainConfig`, in the order of the grid
+    ) -> list: # of TrainConfig, in the order of the grid
     "The lines that a pattern names. ValueError if a part of it names none."
     parts = [p.strip() for p in pattern.split(',')]
     if lost := [p for p in parts if not fnmatch.filter(GRID, p)]: raise ValueError(f'{lost[0]!r} names no model of the grid: try x2_*, x4_thesis_* or x2_robust')

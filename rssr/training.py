@@ -113,13 +113,13 @@ def _mean_loss(f, x, cfg, generator):
 # %% ../nbs/05_training.ipynb #599007e4
 @torch.no_grad()
 def validate(f, # estimator
-    photos, # `Photographs` or `Crops`
+    photos, # Photographs or Crops
     scale:int, # upsampling factor
     sigma:float=0., # noise added to the inputs, seed 0
     k:int=1, # noisy draws, over which the output is averaged
     device='cpu', # where `f` is
-    threat='input', # where the noise lives, see `problem`
-    **kw # passed to `batches`
+    threat='input', # where the noise lives, see problem
+    **kw # passed to batches
     ) -> dict: # mse (pooled), psnr (mean over images), psnr_pooled, n
     "Errors of `f` on pixels in [0,1], or of its mean over k draws if `sigma` is positive."
     r, each = torch.Generator(device).manual_seed(0), []
@@ -242,7 +242,7 @@ def train(cfg:TrainConfig, # recipe
     data:str='', # what the photographs are, for the card
     device='cpu', # 'cpu', 'cuda', ...
     tensorboard:bool=False, # also log to `<out>/<name>`
-    **kw # `workers` and `skip_bad`, passed to `batches`
+    **kw # `workers` and `skip_bad`, passed to batches
     ) -> UNet: # the trained network (its average, if there is one), with `.card`
     "Train, or continue where a killed run stopped. FloatingPointError if the loss is not finite, ValueError for a checkpoint of another recipe."
     out = Path(out); point = out/f'{cfg.name}.checkpoint.safetensors'
@@ -303,7 +303,7 @@ def command(func, # function whose arguments have a type, a default and a commen
 
 # %% ../nbs/05_training.ipynb #f7c61ffa
 #| code-fold: true
-def train_folder(cfg, # a `TrainConfig`
+def train_folder(cfg, # a TrainConfig
     data:str='', # folder of photographs; its subfolder train is used if there is one
     out:str='runs', # folder for checkpoint, weights and card
     device:str='cpu', # cpu, cuda, ...
