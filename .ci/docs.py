@@ -282,6 +282,14 @@ def check_ids(book: Book) -> Iterator[str]:
             elif name in dict(given[:n]) and not XREF.match(name): yield f'{where}: {name} is taken by {dict(given[:n])[name]}, choose another'
 
 
+def check_nested_links(book: Book) -> Iterator[str]:
+    "nbdev makes a link of each exported name in backticks, inside the text of another link as well."
+    names = {name for cell in book.cells for name in definitions(cell)}
+    for cell in book.cells:
+        for name in (n for text in cell.texts for n in re.findall(r'(?<!!)\[[^\[\]]*`([\w.]+)(?:\(\))?`[^\[\]]*\]\(', FENCE.sub('', text))):
+            if name in names: yield f'{cell.where}: `{name}` in the text of a link becomes a link itself, drop the backticks or the link'
+
+
 def links(text: str) -> list[tuple[str, str]]: return [(m[1] or m[3] or m[5], m[2] or m[4] or m[6]) for m in LINK.finditer(text)]
 
 
@@ -437,7 +445,7 @@ def check_widgets(book: Book) -> Iterator[str]:
             if model not in saved: yield f'{cell.where}: a widget without its state, run the notebook by .ci/docs.py run'
 
 
-CHECKS = (check_chapters, check_titles, check_references, check_ids, check_links, check_cells, check_divs, check_markup,
+CHECKS = (check_chapters, check_titles, check_references, check_ids, check_links, check_nested_links, check_cells, check_divs, check_markup,
           check_api, check_tests, check_weight, check_widgets)
 
 
@@ -500,7 +508,9 @@ class Readme:
             self.images[name] = raw.encode() if suffix == 'svg' else base64.b64decode(raw)
             caption = self.github(cell.options.get('fig-cap', ''))
             return f'![{cell.options.get("fig-alt", "")}]({name})' + (f'\n\n*{caption}*' if caption else '')
-        if 'text/markdown' in data: return self.github(joined(data['text/markdown']))
+        if 'text/markdown' in data:
+            caption = self.github(cell.options.get('tbl-cap', ''))
+            return self.github(joined(data['text/markdown'])).rstrip('\n') + (f'\n\n*{caption}*' if caption else '')
         text = joined(out['text']) if out.get('name') == 'stdout' else joined(data.get('text/plain', ''))
         if cell.options.get('output') == 'asis': return self.github(text)
         return fenced(re.sub(r'\x1b\[[\d;]*[A-Za-z]', '', text).strip('\n'), 'text') if text.strip() else ''

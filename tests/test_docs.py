@@ -52,7 +52,7 @@ INDEX = [
     ('code', "#| label: fig-drawn\n#| fig-cap: 'Drawn, after @cohen2019'\n#| fig-alt: A drawing\n#| echo: false\nplot()", DRAWN),
     ('code', '#| hide\nsecret()', DRAWN),
     ('code', "#| slow\nprint('two')", [{'output_type': 'stream', 'name': 'stdout', 'text': ['two\n']}]),
-    ('code', 'table', [{'output_type': 'execute_result', 'metadata': {}, 'execution_count': None,
+    ('code', '#| label: tbl-x\n#| tbl-cap: "Rows, after @cohen2019"\ntable', [{'output_type': 'execute_result', 'metadata': {}, 'execution_count': None,
                         'data': {'text/markdown': ['| a |\n', '|---|\n', '| [b](00_background.ipynb) |\n'], 'text/plain': ['T']}}]),
 ]
 BACKGROUND = [
@@ -157,6 +157,7 @@ BREAKS = [  # (change of 00_background's cells, what the finding says)
     (added('code', 'x', PRINTED('wrote /home/me/out.csv')), "cell 6: a reader stumbles over the saved '/home/me/out.csv'"),
     (added('code', 'x', PRINTED('\x1b[31mred')), "cell 6: a reader stumbles over the saved '\\x1b[31m'"),
     (added('code', 'x', WIDGET), 'cell 6: a widget without its state'),
+    (added('markdown', 'See [`toy()`](index.ipynb).'), 'cell 6: `toy` in the text of a link becomes a link itself'),
     (added('markdown', '## Toy\n\n[a]{#toy}'), 'cell 6: toy is also what a heading or definition in nbs/00_background.ipynb: cell 2 is called'),
     (added('markdown', '[a]{#x} <b id="x">b</b>'), 'cell 6: x is taken by nbs/00_background.ipynb: cell 6'),
     (added('markdown', '::: {.callout-note}\n## Why\n:::\n\n[why](#why)'), 'cell 6: 00_background.ipynb has no heading or label why'),
@@ -262,7 +263,7 @@ def test_readme_reads_as_github(book):
         '> **Cost**\n>\n> It takes `k` passes:\n>\n> ```python\n> @decorated  # [no](link)\n> ```\n',
         '![A drawing](nbs/images/readme-fig-drawn.png)\n\n*Drawn, after Cohen et al. (2019)*',
         "```python\nprint('two')\n```\n\n```text\ntwo\n```",
-        '| a |\n|---|\n| [b](nbs/00_background.ipynb) |',
+        '| a |\n|---|\n| [b](nbs/00_background.ipynb) |\n\n*Rows, after Cohen et al. (2019)*\n',
     ]: assert part in text, part
     for part in ('skip_exec', '#|', 'plot()', 'secret', '{#', ':::', '<Figure'): assert part not in text, part
     assert (book / 'nbs/images/readme-fig-drawn.png').read_bytes() == b'\x89PNG drawn'
