@@ -14,12 +14,12 @@ from .attacks import frozen, mse, pgd
 from .data import to_pixels
 from .smoothing import Smoothed
 
-# %% ../nbs/04b_adaptive.ipynb #b37ecfb2
+# %% ../nbs/04b_adaptive.ipynb #5f11fc8a
 LOSSES = dict(mse=mse, # normalised units, not clipped
     pixels=lambda out, x: mse(to_pixels(out), to_pixels(x)), # clipped, as tables report it
     mismatched=lambda out, x: mse(to_pixels(out), x)) # the thesis's code: pixels against normalised units
 
-# %% ../nbs/04b_adaptive.ipynb #10df6bd0
+# %% ../nbs/04b_adaptive.ipynb #f45c2ef0
 @dataclass(frozen=True)
 class Attack:
     "One attack; the defaults are the thesis's: 10 iterations of eps/4 on f from a random start. Call it as `attack(f, y, x, eps_rel)`."
@@ -40,7 +40,7 @@ class Attack:
         for k in ('iterations','restarts','draws'):
             if getattr(self, k) < 1: raise ValueError(f'{k}={getattr(self, k)} must be at least 1')
 
-# %% ../nbs/04b_adaptive.ipynb #2f6c9e06
+# %% ../nbs/04b_adaptive.ipynb #037807f8
 JUDGES = 16 # draws on which iterates and attacks are compared
 
 def _random(f): return hasattr(f, 'redrawn')
@@ -66,7 +66,7 @@ def __str__(self:Attack):
     extra = ['falling']*(self.schedule=='linear') + ['from y']*(not self.random_start) + [f'{self.restarts} starts']*(self.restarts > 1)
     return ' '.join([on, f'{self.iterations} x {self.step or 2.5/self.iterations:.3g} eps', *extra] + [f'memory {self.memory:g}']*(self.memory > 0) + [f'loss {self.loss}']*(self.loss!='mse'))
 
-# %% ../nbs/04b_adaptive.ipynb #b78b1b6a
+# %% ../nbs/04b_adaptive.ipynb #b2d48851
 ATTACKS = dict(thesis=(Attack(),), # f attacked, 10 iterations of eps/4
     transfer=(Attack(iterations=40, step=4., schedule='linear'),), # f attacked as well as one attack can
     eot=(Attack('g', 20, 2., 'linear'),), # adaptive: through the mean of fresh draws
@@ -90,7 +90,8 @@ def strongest(f, y, x, eps_rel:float, # as in `pgd`; `f` may be random
     with frozen(f), torch.no_grad(): losses = torch.stack([LOSSES['pixels'](judge(z), x) for z in found])
     return torch.stack(found)[losses.argmax(0), torch.arange(len(y), device=y.device)]
 
-# %% ../nbs/04b_adaptive.ipynb #860d34bc
+# %% ../nbs/04b_adaptive.ipynb #6e87cabd
+#| code-fold: true
 def attack_set(name:str, # one of `ATTACKS`
     iterations:int=0, restarts:int=0 # other numbers for all its attacks, if not 0
     ) -> tuple: # of `Attack`
@@ -98,7 +99,8 @@ def attack_set(name:str, # one of `ATTACKS`
     if name not in ATTACKS: raise ValueError(f'attack={name!r} is unknown: use one of {", ".join(ATTACKS)}')
     return tuple(replace(a, iterations=iterations or a.iterations, restarts=restarts or a.restarts) for a in ATTACKS[name])
 
-# %% ../nbs/04b_adaptive.ipynb #5667c732
+# %% ../nbs/04b_adaptive.ipynb #dded70bd
+#| code-fold: true
 @contextmanager
 def counted(f): # estimator; of a random one the network inside is counted
     "Counts the images that pass `forward` and `backward` inside the block, in the dict that it gives; nan if it is no module."
