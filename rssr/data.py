@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from torch.utils.data import DataLoader, Dataset
 from fastcore.basics import patch
 
-# %% ../nbs/01_data.ipynb #cdf16785
+# %% ../nbs/01_data.ipynb #bc28be81
 MEAN = torch.tensor((0.4882, 0.4431, 0.3946)).view(3, 1, 1)
 STD = torch.tensor((0.2777, 0.2665, 0.2739)).view(3, 1, 1)
 
@@ -31,7 +31,7 @@ def to_pixels(z:torch.Tensor # normalised units, (..., 3, h, w)
     "Normalised units to pixels, clipped to [0,1]. Nothing else in this library clips an output."
     return (z*STD.to(z) + MEAN.to(z)).clamp(0, 1)
 
-# %% ../nbs/01_data.ipynb #eaddef95
+# %% ../nbs/01_data.ipynb #4a05c449
 def radius(eps_rel:float, # relative radius, >= 0, normalised units per value
     shape:tuple, # (3, h, w) of one image
     norm:str='l2' # 'l2' or 'linf'
@@ -46,7 +46,8 @@ def grey_levels(eps_rel:float # relative radius or noise level, normalised units
     "What `eps_rel` (or a sigma) means on the screen, for energy spread evenly over the channels."
     return 255*eps_rel*float(STD.square().mean().sqrt())
 
-# %% ../nbs/01_data.ipynb #8e3a125e
+# %% ../nbs/01_data.ipynb #2115492b
+#| code-fold: true
 def check_images(y, # what should be a batch of normalised images
     what:str='y' # its name in the error
     ) -> torch.Tensor: # `y`, unchanged
@@ -59,7 +60,8 @@ def check_images(y, # what should be a batch of normalised images
     if y.abs().max() > 100: raise ValueError(f'{what} reaches {float(y.abs().max()):.0f}: these look like 0..255 pixels; give normalise({what}/255)')
     return y
 
-# %% ../nbs/01_data.ipynb #237f07b3
+# %% ../nbs/01_data.ipynb #bd67ad45
+#| code-fold: true
 class BadImage(ValueError):
     "A file that cannot be used, and why."
 
@@ -82,7 +84,8 @@ def read_image(path # a JPEG, PNG, WebP or BMP file
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
         raise BadImage(f'{path} cannot be read as an image ({e}): replace or remove it, or skip such files with skip_bad=True (--skip-bad)') from None
 
-# %% ../nbs/01_data.ipynb #464407c1
+# %% ../nbs/01_data.ipynb #b3563e79
+#| code-fold: true
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp')
 
 def find_images(root, # folder, however deep, or one file
@@ -102,7 +105,8 @@ def find_images(root, # folder, however deep, or one file
     if not found: raise ValueError(f"{root} holds no image: looked in all its subfolders for {', '.join(EXTENSIONS)}")
     return sorted(found)
 
-# %% ../nbs/01_data.ipynb #42f63ef1
+# %% ../nbs/01_data.ipynb #c00c8648
+#| code-fold: true
 def holdout(files:list, # paths
     fraction:float=.1 # share to set aside, in (0,1)
     ) -> tuple: # (the rest, those set aside)
@@ -113,7 +117,7 @@ def holdout(files:list, # paths
     if not held or not rest: raise ValueError(f'{len(files)} files are too few to set {fraction:.0%} aside: give more photographs')
     return rest, held
 
-# %% ../nbs/01_data.ipynb #3afd57df
+# %% ../nbs/01_data.ipynb #6b69b9b1
 class Photographs(Dataset):
     "Ground-truth crops of image files, uint8 (3, size, size). `epoch` moves the random crops; `skipped` counts bad files that `batches` left out."
     def __init__(self, files, # list of paths
@@ -131,7 +135,8 @@ class Photographs(Dataset):
     @property
     def names(self): return ['/'.join(Path(f).parts[-2:]) for f in self.files]
 
-# %% ../nbs/01_data.ipynb #bf4d0adf
+# %% ../nbs/01_data.ipynb #fb121bc9
+#| code-fold: true
 @patch
 def decoded(self:Photographs, i:int # index
     ) -> np.ndarray: # uint8 (h, w, 3)
@@ -149,7 +154,7 @@ def decoded(self:Photographs, i:int # index
     except OSError: part.unlink(missing_ok=True)                  # a full disk costs the cache, not the picture
     return a
 
-# %% ../nbs/01_data.ipynb #5aa49223
+# %% ../nbs/01_data.ipynb #531c0adf
 @patch
 def __getitem__(self:Photographs, i:int # index
     ) -> torch.Tensor: # uint8 (3, size, size)
@@ -163,7 +168,8 @@ def __getitem__(self:Photographs, i:int # index
     if self.flip and rng.random() < .5: a = a[:, ::-1]
     return torch.from_numpy(a.copy()).permute(2, 0, 1)
 
-# %% ../nbs/01_data.ipynb #10382c4e
+# %% ../nbs/01_data.ipynb #5d536bb6
+#| code-fold: true
 class _Numbered(Dataset):
     def __init__(self, photos): self.photos = photos
     def __len__(self): return len(self.photos)
@@ -189,7 +195,8 @@ def batches(photos, # `Photographs` or `Crops`
         if good: yield torch.tensor([i for i,_ in good]), torch.stack([t for _,t in good]).float()/255
     if not some: raise ValueError(f'none of {len(photos)} files is usable, for example: {next(iter(photos.skipped.values()), "the list is empty")}')
 
-# %% ../nbs/01_data.ipynb #5bdb6fb8
+# %% ../nbs/01_data.ipynb #b4245a28
+#| code-fold: true
 class Crops(Dataset):
     "Crops held in memory: `images` uint8 (N, 3, size, size) and a name for each."
     def __init__(self, images, names):
@@ -214,7 +221,8 @@ def embedded_photographs(size:int=160 # side of a crop
         names += [f'{name} {i}' for i in range(r*c)]
     return Crops(torch.from_numpy(np.stack(images)), names)
 
-# %% ../nbs/01_data.ipynb #4c686534
+# %% ../nbs/01_data.ipynb #b3d3a7f3
+#| code-fold: true
 def open_photographs(data=None, # folder, file or list of files; None for the embedded photographs
     split:str=None, # 'train' or 'val', see `find_images`
     images:int=None, # only this many, spread evenly
@@ -227,7 +235,7 @@ def open_photographs(data=None, # folder, file or list of files; None for the em
     if isinstance(photos, Photographs): return Photographs([photos.files[i] for i in keep], **kw)
     return Crops(photos.images[keep], [photos.names[i] for i in keep])
 
-# %% ../nbs/01_data.ipynb #17194e3d
+# %% ../nbs/01_data.ipynb #1116582b
 def resize(x:torch.Tensor, # (N, C, h, w)
     size:tuple, # (H, W)
     mode:str='bilinear' # 'bilinear' or 'bicubic'
@@ -245,7 +253,7 @@ def downsample(x:torch.Tensor, # (N, C, h, w)
     if scale < 1 or h%scale or w%scale: raise ValueError(f'scale={scale} does not divide {w}x{h}: crop to a multiple of it')
     return resize(x, (h//scale, w//scale), mode)
 
-# %% ../nbs/01_data.ipynb #55701490
+# %% ../nbs/01_data.ipynb #36cd9985
 def degrade(x:torch.Tensor, # (N, C, h, w)
     scale:int, # 2, 4, ...
     mode:str='bilinear' # kernel, both ways
@@ -259,7 +267,7 @@ def pair(x:torch.Tensor, # pixels, (N, 3, h, w)
     "Network input and ground truth in normalised units."
     return normalise(degrade(x, scale)), normalise(x)
 
-# %% ../nbs/01_data.ipynb #625fad37
+# %% ../nbs/01_data.ipynb #467778f9
 KINDS = ('identity', 'projection', 'bicubic', 'lowres')
 
 @lru_cache(maxsize=64)
@@ -287,7 +295,8 @@ class Interpolation(nn.Module):
         h, w = (self.linear(n).to(y) for n in y.shape[-2:])
         return h @ y @ w.T
 
-# %% ../nbs/01_data.ipynb #87594635
+# %% ../nbs/01_data.ipynb #4a798a53
+#| code-fold: true
 def show_images(images, # pixels, iterable of (3, h, w), row by row
     titles=None, # text above each
     captions=None, # text beneath each
