@@ -16,7 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from fastcore.basics import patch
 from .data import MEAN, STD, Interpolation
 
-# %% ../nbs/02_unet.ipynb #0d66de55
+# %% ../nbs/02_unet.ipynb #814b3948
 ACTIVATIONS = dict(leaky_relu=nn.LeakyReLU, relu=nn.ReLU)
 
 def _block(i, o, act):
@@ -42,7 +42,7 @@ class UNet(nn.Module):
         if residual: nn.init.zeros_(self.head.weight); nn.init.zeros_(self.head.bias)
         self.to(memory_format=torch.channels_last)                # twice as fast as the default layout on a CPU
 
-# %% ../nbs/02_unet.ipynb #f0f16786
+# %% ../nbs/02_unet.ipynb #45d0c2e0
 @patch
 def net(self:UNet, y:torch.Tensor # (N, 3, h, w), normalised
     ) -> torch.Tensor: # (N, c, h, w), c channels of the head
@@ -64,7 +64,7 @@ def forward(self:UNet, y:torch.Tensor # (N, 3, h, w), normalised
     with torch.autocast(y.device.type, enabled=False): y = self.first(y) # P in full precision, whatever the rest runs in
     return y + self.net(y) if self.residual else self.net(y)
 
-# %% ../nbs/02_unet.ipynb #1c49b8ba
+# %% ../nbs/02_unet.ipynb #a2115708
 class SplitUNet(UNet):
     "f(y) = A y + r(y): linear interpolation `first`, and `rest`, a U-Net on the small image, never larger than `bound`."
     def __init__(self, scale:int, # upsampling factor that made the input
@@ -78,7 +78,7 @@ class SplitUNet(UNet):
         self.head = nn.Conv2d(widths[0], 3*scale**2, 1)
         nn.init.zeros_(self.head.weight); nn.init.zeros_(self.head.bias)
 
-# %% ../nbs/02_unet.ipynb #b7492d51
+# %% ../nbs/02_unet.ipynb #0f312682
 def within(r:torch.Tensor, # (N, 3, h, w), normalised
     bound:float # root mean square, in pixels
     ) -> torch.Tensor: # the nearest of that size or less, each image for itself
@@ -103,7 +103,7 @@ def network(architecture:dict # as on a card
     "The network that an architecture describes."
     return (SplitUNet if 'bound' in architecture else UNet)(**architecture)
 
-# %% ../nbs/02_unet.ipynb #2364cf5f
+# %% ../nbs/02_unet.ipynb #e69396f0
 @patch
 def folded(self:UNet
     ) -> UNet: # an evaluation-mode copy without batch norm and without parameter gradients
@@ -113,7 +113,8 @@ def folded(self:UNet
         for i in (0, 3): block[i], block[i+1] = fuse_conv_bn_eval(block[i], block[i+1]), nn.Identity()
     return f.to(memory_format=torch.channels_last).requires_grad_(False)
 
-# %% ../nbs/02_unet.ipynb #285a32ef
+# %% ../nbs/02_unet.ipynb #61440fe1
+#| code-fold: true
 def write_file(path, # where
     data:bytes # what
     ) -> None:
@@ -127,7 +128,8 @@ def write_file(path, # where
         except OSError: part.unlink(missing_ok=True); raise
     except OSError as e: raise OSError(e.errno, f'cannot write {path} ({e.strerror}): free some space or choose another output folder') from None
 
-# %% ../nbs/02_unet.ipynb #ae2e321b
+# %% ../nbs/02_unet.ipynb #e8e2ad89
+#| code-fold: true
 WEIGHTS = Path(__file__).parent/'weights' if '__file__' in globals() else Path('../rssr/weights')
 
 def save_model(model:UNet, # the network
@@ -142,7 +144,8 @@ def save_model(model:UNet, # the network
     for p, data in ((path, raw), (path.with_suffix('.json'), (json.dumps(card, indent=1)+'\n').encode())): write_file(p, data)
     return path
 
-# %% ../nbs/02_unet.ipynb #7b674e96
+# %% ../nbs/02_unet.ipynb #552cd0a0
+#| code-fold: true
 def list_models(folder=WEIGHTS # where to look; the shipped weights by default
     ) -> list: # names for `load_model`
     "Names of the models in a folder."
@@ -169,7 +172,7 @@ def load_card(name # a shipped name or the path of a .safetensors file
     except (ValueError, TypeError) as e: raise ValueError(f'{path} is no valid card ({e}): copy weights and card again') from None
     return card
 
-# %% ../nbs/02_unet.ipynb #137e3812
+# %% ../nbs/02_unet.ipynb #c1ced8f4
 def load_model(name, # a name from `list_models()`, or the path of a .safetensors file with its card beside it
     device='cpu' # where to put it
     ) -> UNet: # in evaluation mode; `.card` holds the card
@@ -186,7 +189,7 @@ def load_model(name, # a name from `list_models()`, or the path of a .safetensor
     model.card = card
     return model.to(device).eval()
 
-# %% ../nbs/02_unet.ipynb #e4ef4d09
+# %% ../nbs/02_unet.ipynb #092b761b
 class PixelModel(nn.Module):
     "A pixel-space model `[0,1] -> [0,1]` as an estimator. With `scale` it is given the low-resolution image and returns the large one."
     def __init__(self, model, # callable (N, 3, h, w) -> (N, 3, H, W) in pixels
