@@ -185,30 +185,35 @@ class Book:
     def cells(self) -> Iterator[Cell]:
         for cells in self.files.values(): yield from cells
 
-    def anchors(self, file: str) -> set[str]:
-        "What `file#...` may name: headings, labels and, as nbdev documents them, exported definitions."
-        found: set[str] = set()
+    def named(self, file: str) -> Iterator[tuple[Cell, str, str]]:
+        "(cell, definition or heading, its identifier) down the page: of two that are called alike, the second gets a number."
+        found = self.given(file)
         for cell in self.files[file]:
-            found |= {*cell.labels, *tag_ids(cell)}
-            for name in own_anchors(cell):
-                n = 0
+            for text in own_headings(cell):
+                name, n = slug(text), 0
                 while (unique := f'{name}-{n}' if n else name) in found: n += 1
                 found.add(unique)
-        return found
+                yield cell, text, unique
+
+    def given(self, file: str) -> set[str]: return {name for cell in self.files[file] for name in [*cell.labels, *tag_ids(cell)]}
+
+    def anchors(self, file: str) -> set[str]:
+        "What `file#...` may name: headings, labels and, as nbdev documents them, exported definitions."
+        return self.given(file) | {name for *_, name in self.named(file)}
 
 
-def definitions(cell: Cell) -> list[str]:
-    "The public names that nbdev documents below an exported cell: `pgd`, and `Photographs.decoded` for a patched method."
-    if not cell.options.keys() & {'export', 'exports'}: return []
+def definitions(cell: Cell) -> dict[str, str]:
+    "{name: docstring} of what nbdev documents below an exported cell: `pgd`, and `Photographs.decoded` for a patched method."
+    if not cell.options.keys() & {'export', 'exports'}: return {}
     nodes = [n for n in ast.parse(cell.code).body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and n.name[0] != '_']
     patched = lambda n: any(ast.unparse(d).startswith('patch') for d in n.decorator_list)
-    return [f'{ast.unparse(n.args.args[0].annotation)}.{n.name}' if patched(n) else n.name for n in nodes]
+    return {f'{ast.unparse(n.args.args[0].annotation)}.{n.name}' if patched(n) else n.name: ' '.join((ast.get_docstring(n) or '').split()) for n in nodes}
 
 
-def own_anchors(cell: Cell) -> list[str]:
-    "The identifiers that pandoc makes of its headings, those that nbdev writes for definitions among them."
+def own_headings(cell: Cell) -> list[str]:
+    "Those that pandoc gives an identifier, the ones that nbdev writes for definitions among them."
     texts = [CALLOUT_TITLE.sub(r'\1', text) for text in cell.texts]  # Quarto makes a title of it, not a heading
-    return [slug(text) for text in definitions(cell) + [h for t in texts for _, h in headings(t) if not LABEL.search(h)]]
+    return [*definitions(cell)] + [h for t in texts for _, h in headings(t) if not LABEL.search(h)]
 
 
 def tag_ids(cell: Cell) -> list[str]: return [i for text in cell.texts for i in HTML_ID.findall(prose(text))]
@@ -275,7 +280,7 @@ def check_links(book: Book) -> Iterator[str]:
 def check_ids(book: Book) -> Iterator[str]:
     "One name, one place: what is labelled by hand must not be what pandoc makes of a heading."
     for cells in book.files.values():
-        made = {name: cell.where for cell in reversed(cells) for name in own_anchors(cell)}
+        made = {slug(text): cell.where for cell in reversed(cells) for text in own_headings(cell)}
         given = [(name, cell.where) for cell in cells for name in [*cell.labels, *tag_ids(cell)]]
         for n, (name, where) in enumerate(given):
             if name in made: yield f'{where}: {name} is also what a heading or definition in {made[name]} is called, choose another'
@@ -409,13 +414,16 @@ API = 'api.ipynb'
 
 
 def check_api(book: Book) -> Iterator[str]:
-    "The saved reference lists each exported definition, and nothing else, at the place where it is built."
+    "The saved reference lists each exported definition at the place where it is built, with what its docstring says, and nothing else."
     if API not in book.files: return
-    there = {(file, slug(name)): f'{cell.where}: {name}' for file, cells in book.files.items() for cell in cells for name in definitions(cell)}
-    seen = {(path, anchor) for cell in book.files[API] if cell.kind == 'code' for text in cell.texts
-            for path, _, anchor in [t.partition('#') for _, t in links(prose(text))] if anchor}
-    for key, what in there.items():
+    there = {(file, anchor): (f'{cell.where}: {name}', definitions(cell)[name])
+             for file in book.files for cell, name, anchor in book.named(file) if name in definitions(cell)}
+    text = '\n'.join(text for cell in book.files[API] if cell.kind == 'code' for text in cell.texts)
+    entries = re.findall(r'\]\(([^)#]+)#([^)]+)\)[^\n]*(?:\n +(\S.*))?', text)
+    seen = {(path, anchor): sentence for path, anchor, sentence in reversed(entries)}  # the first: a command has a second one
+    for key, (what, said) in there.items():
         if key not in seen: yield f'{what} is not in {API}, run that notebook'
+        elif not said.startswith(seen[key]): yield f'{what} says something else in {API}, run that notebook'
     for path, anchor in sorted(seen - there.keys()): yield f'nbs/{API}: {path} exports no {anchor}, run the notebook'
 
 

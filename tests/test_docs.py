@@ -206,7 +206,7 @@ def test_breaks_outside_notebooks(book, capsys, change, finding):
     '[a]{style="color:#fff"} [b]{style="color:#fff"}', '<!-- @fig-none -->', '$$ x@y $$', '[a](https://x.org/y) [b](mailto:a@b.org) [^1]\n\n[^1]: note', '[toy](00_background.ipynb#toy)',
     '::: {.callout-tip collapse="true"}\n\n## Answer\n\nYes.\n:::', '<details>\n<summary>Answer</summary>\n\n`<div>`\n\n</details>', 'Costs \\$$ 3 and `$$`.',
     '| a | b |\n|---|---|\n| `|` | $|x|$ |\n| \\| | 2 |\n\n| c |\n|---|\n| 1 |', '[as `toy` says] [`other`](index.ipynb) ![`toy`](images/x.png)', '`tests/test_toy.py::test_toy`',
-    '## Twice\n\n## Twice\n\n[the second](#twice-1)',
+    '## Twice\n\n## Twice\n\n[the second](#twice-1)', '## Toy\n\n[after the definition](#toy-1)',
 ])
 def test_no_false_alarm(book, capsys, source):
     notebook(book / 'nbs' / '00_background.ipynb', [*BACKGROUND, ('markdown', source)])
@@ -215,11 +215,12 @@ def test_no_false_alarm(book, capsys, source):
 
 
 LISTED = '- [toy](00_background.ipynb#toy)`()`: a toy.\n- [decorated](00_background.ipynb#toy.decorated)'
-PATCHED = BACKGROUND + [('code', '#| export\n@patch(as_prop=True)\ndef decorated(self:Toy): pass\ndef _private(): pass\nassert 1; assert 2')]
+PATCHED = BACKGROUND + [('code', '#| export\n@patch(as_prop=True)\ndef decorated(self:Toy):\n    "It is\\n    decorated. Twice."\ndef _private(): pass\nassert 1; assert 2')]
 
 
 @pytest.mark.parametrize('listed, finding', [
     (LISTED, ''), (LISTED.split('\n')[0], 'nbs/00_background.ipynb: cell 6: Toy.decorated is not in api.ipynb'),
+    (LISTED + '  \n  It is decorated.', ''), (LISTED + '  \n  It was plain.', 'nbs/00_background.ipynb: cell 6: Toy.decorated says something else in api.ipynb'),
     (LISTED + '\n- [gone](00_background.ipynb#gone)', 'nbs/api.ipynb: 00_background.ipynb exports no gone'),
     (LISTED + '\n- [a heading](00_background.ipynb#the-2-d-toy)', 'nbs/api.ipynb: 00_background.ipynb exports no the-2-d-toy'),
 ])
