@@ -16,7 +16,7 @@ from .data import STD, check_images
 from .draws import Draws, Part, Pixels, bernstein, observe, rms, shift, shifted_mean, structure_distance, upper_mean, upper_probability
 from .training import derived_seed
 
-# %% ../nbs/07_certification.ipynb #05dd8c08
+# %% ../nbs/07_certification.ipynb #338b4ac1
 def _svd(A, shape): # linear map with `linear(n)`; (3, h, w) of its input
     "Singular vectors of both sides, and the singular values (3, i, j) in pixels."
     (U1, S1, _), (U2, S2, _) = (torch.linalg.svd(A.linear(n).double().cpu(), full_matrices=False) for n in shape[-2:])
@@ -101,7 +101,7 @@ def quality(d:Draws, part:Part, eps:float, alpha:float): # l2 radius, normalised
     W, D, a = linear_quality(A, d.shape, part.error, eps), drift(part, t, alpha/2), linear_change(A, d.shape, eps)
     return math.sqrt(max(W**2 + 2*u + 2*a*D + D**2, 0))
 
-# %% ../nbs/07_certification.ipynb #bd2b7ff1
+# %% ../nbs/07_certification.ipynb #e6e8b36a
 @dataclass
 class Certificate:
     "With probability 1 - alpha over the draws, for every e with `||e||_2 <= eps`. Pixels of [0,1]."
@@ -114,6 +114,9 @@ class Certificate:
     psnr: float = math.nan # PSNR of g(y+e) at least this, dB
     ssim: float = math.nan # SSIM at least this
     why: str = '' # if it abstains: why it says nothing
+    def __str__(self):
+        found = ', '.join(f'{what} {v:.4g}' for what, v in (('change at most', self.change), ('PSNR in dB at least', self.psnr), ('SSIM at least', self.ssim)) if v==v)
+        return f'{self.method}, eps {self.eps:.4g}, {self.n} draws, alpha {self.alpha:g}: {self.why or found}'
 
 def _pixelwise(kind):
     def bound(d, eps, t, alpha):
@@ -149,7 +152,7 @@ def _quality(d, eps, t, alpha): return math.nan, quality(d, d.rest or d.out, eps
 METHODS = {**{k: _pixelwise(k) for k in ('B1', 'B2', 'B3')}, 'B4': _center, 'B4-ssim': _center_ssim, 'B5-trace': _moment('trace'), 'B5': _moment('lambda'),
            'B6-range': _split(True), 'B6': _split(False), 'B7': _quality}
 
-# %% ../nbs/07_certification.ipynb #074cac32
+# %% ../nbs/07_certification.ipynb #e5a962f9
 def certificate(d:Draws, # what was kept of the draws
     method:str, # key of METHODS
     eps:float, # l2 radius, normalised units, see radius
@@ -169,7 +172,7 @@ def linear_certificate(A, y, eps:float, x=None): # Interpolation or the like; (1
     error = math.nan if x is None else linear_quality(A, y.shape[1:], ((A(y) - x)*STD.to(y))[0], eps)
     return Certificate('B0', eps, math.nan, 0, 0., linear_change(A, y.shape[1:], eps), -20*math.log10(max(error, 1e-5)) if error==error else math.nan)
 
-# %% ../nbs/07_certification.ipynb #c4b8d084
+# %% ../nbs/07_certification.ipynb #52ff65c1
 def certify(f, # estimator (N, 3, h, w) -> (N, 3, H, W), normalised; a linear one gets B0; B6 needs `first`, rest and `bound`
     y:torch.Tensor, # inputs (N, 3, h, w), normalised
     sigma:float, # noise of the smoothing, normalised

@@ -60,7 +60,7 @@ def _certify_one(f, card, p, label, n, alpha, methods, eps_rels, seed, state, de
     return [base | (dict(model='interpolation', weights='', sigma=0., t='', spread='') if m[:2]=='B0' else about) | dict(method=m, n=cs[0].n, seconds=round(time.time()-start, 1)) |
         {k: _text(getattr(c, k) for c in cs) for k in ('psnr','change','ssim')} for m, cs in found.items()]
 
-# %% ../nbs/07b_certified.ipynb #09a9e57f
+# %% ../nbs/07b_certified.ipynb #98bf3a4d
 def certify_photographs(model, # shipped name or path
     photos, # Photographs or Crops
     path, # csv file for the rows
@@ -98,8 +98,8 @@ def compare(rows, method, eps_rel): # as above
     best = max((m for m in {r['method'] for r in rows} if m[:2]=='B0'), key=lambda m: float(each(rows, m, eps_rel).mean()))
     return *interval(each(rows, method, eps_rel) - each(rows, best, eps_rel)), best
 
-# %% ../nbs/07b_certified.ipynb #618d2ebf
-def radii(rows): return [float(e) for e in rows[0]['eps_rel'].split()] # of all rows of a run
+# %% ../nbs/07b_certified.ipynb #e66ee64c
+def radii(rows): "eps_rel of a run, the same in each of its rows."; return [float(e) for e in rows[0]['eps_rel'].split()]
 
 def run_of(rows, model): # of a file; name of a model
     "Its rows and those of interpolation beside it. ValueError if there are none."
@@ -182,7 +182,7 @@ def _report(rows, photos, out):
     image = io.BytesIO(); certificate_figure({r['model']: rows}).savefig(image, format='png', dpi=130); write_file(out/'figure.png', image.getvalue())
     print(f'wrote {out}/certificates.csv, {out}/table.md, {out}/figure.png')
 
-# %% ../nbs/07b_certified.ipynb #d34bd255
+# %% ../nbs/07b_certified.ipynb #e8626a3b
 def attacked(h, # network with what it faces, from problem
     y, x, sigma:float, # input (1, 3, h, w) and truth, normalised; noise
     eps_rel:float, # relative radius

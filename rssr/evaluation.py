@@ -61,7 +61,7 @@ class Subject:
     eps_train: float = 0. # adversary it was trained against
     weights: str = '' # start of the hash of its weights
 
-# %% ../nbs/06_evaluation.ipynb #f027d498
+# %% ../nbs/06_evaluation.ipynb #a6ffd34a
 HEADLINE = ('standard', 'smoothing_0.1', 'smoothing_0.3', 'adversarial_0.02', 'adversarial_0.05', 'robust') # what a first look shows
 
 def _chosen(models, data, scale):
@@ -86,7 +86,7 @@ def subjects(models=None, # names or paths; the shipped models of that scale by 
         if not c['sigma_f'] and not c['eps_rel']: rows.append(Subject(f"{c['name']}, noise", f, perturb='noise', **made))
     return rows
 
-# %% ../nbs/06_evaluation.ipynb #88728ac3
+# %% ../nbs/06_evaluation.ipynb #0593b079
 def faced(s:Subject, p, scale, threat='input'): # photographs in pixels, factor and threat model as in problem
     "(subject, y, x) in that threat model."
     f, y, x = problem(s.f, p, scale, threat)
@@ -104,7 +104,7 @@ def perturbed(s:Subject, y, x, eps_rel:float, # whose input; images, truth and r
     if _exact(s, norm): return (linear_worst_case(s.f, y, x, eps_rel) if norm=='l2' else y + eps*torch.where(y < x, -1., 1.)), 'exact'
     return strongest(Smoothed(s.f, sigma_g) if sigma_g else s.f, y, x, eps_rel, attacks, norm, generator, transfer), 'attack'
 
-# %% ../nbs/06_evaluation.ipynb #be64b888
+# %% ../nbs/06_evaluation.ipynb #593786ff
 #| code-fold: true
 KEY = ('model','weights','scale','threat','norm','eps_rel','attack','sigma_g','k','perturb','seed','data','photographs')
 TEXT = ('model','weights','threat','norm','attack','perturb','data','photographs','done','device','version','psnr_each')
@@ -151,7 +151,7 @@ def _measure(s, photos, job, bar, floors, batch_size=16, **kw):
         bar.update(len(p))
     return {g: {m: torch.cat([e[m] for e in v]).cpu() for m in v[0]} for g, v in each.items()}, cost, done
 
-# %% ../nbs/06_evaluation.ipynb #6eec0ba0
+# %% ../nbs/06_evaluation.ipynb #6fd4d38a
 #| code-fold: true
 def _detailed(photos, scale):
     "Of up to 16 readable photographs, evenly spread, the one that interpolation blurs most; pixels."
@@ -168,7 +168,7 @@ def fingerprint(photos # Photographs or Crops
     "Of the names of the photographs: two results with the same one stand on the same set."
     return hashlib.sha1('\n'.join(map(str, photos.names)).encode()).hexdigest()[:8]
 
-# %% ../nbs/06_evaluation.ipynb #edfa4bf1
+# %% ../nbs/06_evaluation.ipynb #2dff4a8d
 def sweep(who:list, # of Subject
     photos, # Photographs or Crops
     path, # csv file: rows that are there are kept and not computed again
@@ -212,7 +212,7 @@ def _summary(s, sigma_g, each, cost, done, start, device):
     out |= {w: round(c/n, 2) for w, c in zip(('forward','backward'), cost[sigma_g])}
     return out | dict(seconds=round(time.time()-start, 1), device=str(device), version=__version__, psnr_each=' '.join(f'{v:.3f}' for v in each['psnr']))
 
-# %% ../nbs/06_evaluation.ipynb #5afb9665
+# %% ../nbs/06_evaluation.ipynb #abb90994
 #| code-fold: true
 def table(rows:list, # results
     metric:str='psnr' # 'psnr', 'ssim', 'mse', 'psnr_pooled' or 'gain'
@@ -237,7 +237,7 @@ def under(rows:list, # results
     attacks, text = attack_set(name), lambda some: '; '.join(map(str, some))
     return [r for r in rows if r['attack'] in ('', text(attacks), text([a for a in attacks if a.target=='f']))]
 
-# %% ../nbs/06_evaluation.ipynb #73a3d782
+# %% ../nbs/06_evaluation.ipynb #10e9dc7a
 SIGMAS = (0., .05, .1, .15, .2, .25, .3, .4, .5, .6, .7, .75, .8, .9, 1., 1.1, 1.2)
 
 def choose_sigma_g(name, # model: shipped name or path
@@ -254,7 +254,7 @@ def choose_sigma_g(name, # model: shipped name or path
     rows = sweep([s], photos, path, scale=f.card['scale'], eps_rels=(eps_rel,), device=device, **kw)
     return max(rows, key=lambda r: r['ssim'])['sigma_g'], rows
 
-# %% ../nbs/06_evaluation.ipynb #6a0074ba
+# %% ../nbs/06_evaluation.ipynb #6b7dd242
 #| code-fold: true
 def picture(who:list, # of Subject
     p:torch.Tensor, # one photograph, pixels (3, h, w)
@@ -332,7 +332,7 @@ def rssr_evaluate(argv=None):
     "Console command: `evaluate`."
     command(evaluate, argv, 'rssr_evaluate')
 
-# %% ../nbs/06_evaluation.ipynb #14cc204d
+# %% ../nbs/06_evaluation.ipynb #c14650b8
 #| code-fold: true
 def sigma_command(
     model:str='x2_smoothing_0.1', # shipped name or .safetensors file
@@ -350,10 +350,11 @@ def sigma_command(
     photos = open_photographs(files, images=images or (None if data else 4))
     label = f'{Path(data).resolve().name}, held out' if data else 'embedded'
     best, rows = choose_sigma_g(model, photos, Path(out)/'sigma_g.csv', eps_rel, data=label, k=k, attacks=(Attack(iterations=attack_iterations),), seed=seed, device=check_device(device))
-    for r in rows: print(f"sigma_g {r['sigma_g']:<5g} SSIM {r['ssim']:.4f} ± {r['ssim_ci']:.4f}  PSNR {r['psnr']:.2f} ± {r['psnr_ci']:.2f} dB" + ('  <- best SSIM' if r['sigma_g']==best else ''))
+    half = lambda v, digits: f' ± {v:.{digits}f}' if v==v else ''  # none for one photograph
+    for r in rows: print(f"sigma_g {r['sigma_g']:<5g} SSIM {r['ssim']:.4f}{half(r['ssim_ci'], 4)}  PSNR {r['psnr']:.2f}{half(r['psnr_ci'], 2)} dB" + ('  <- best SSIM' if r['sigma_g']==best else ''))
     print(f"{model}: sigma_g = {best:g}, chosen at eps_rel {eps_rel:g} on {int(rows[0]['n'])} photographs ({label}); report results on others")
     if write:
-        path = model_path(model).with_suffix('.json'); card = load_card(model)
+        path, card = model_path(model).with_suffix('.json'), load_card(model)
         card['sigma_g'] = dict(chosen=best, eps_rel=eps_rel, by='ssim', data=label, n=int(rows[0]['n']), k=k, attack_iterations=attack_iterations, seed=seed)
         write_file(path, (json.dumps(card, indent=1)+'\n').encode())
 
