@@ -118,6 +118,7 @@ def playground(browser, lab):
     until(lambda: kernel()['execution_state'] == 'busy', kernel)
     shown = Page(page)
     until(lambda: shown.complaints() or shown.status() == 'ready', kernel, 240, .5)
+    until(lambda: kernel()['execution_state'] == 'idle', kernel, 120)
     assert not shown.complaints()  # neither an error nor a warning
     page.locator('.jp-OutputArea .widget-hslider').first.scroll_into_view_if_needed()
     yield shown
