@@ -287,12 +287,17 @@ def check_ids(book: Book) -> Iterator[str]:
             elif name in dict(given[:n]) and not XREF.match(name): yield f'{where}: {name} is taken by {dict(given[:n])[name]}, choose another'
 
 
-def check_nested_links(book: Book) -> Iterator[str]:
-    "nbdev makes a link of each exported name in backticks, inside the text of another link as well."
+def check_made_links(book: Book) -> Iterator[str]:
+    "nbdev makes a link of each exported name in backticks, inside the text of another link and in a signature as well."
     names = {name for cell in book.cells for name in definitions(cell)}
     for cell in book.cells:
         for name in (n for text in cell.texts for n in re.findall(r'(?<!!)\[[^\[\]]*`([\w.]+)(?:\(\))?`[^\[\]]*\]\(', FENCE.sub('', text))):
             if name in names: yield f'{cell.where}: `{name}` in the text of a link becomes a link itself, drop the backticks or the link'
+        if not cell.options.keys() & {'export', 'exports'}: continue
+        for name in re.findall(r'^[^#\n]*\S[^#\n]*# .*?`([\w.]+)(?:\(\))?`', cell.source, re.M):
+            if name in names: yield f'{cell.where}: `{name}` in a comment becomes a link, which a signature shows as source, drop the backticks'
+        for name, said in definitions(cell).items():
+            if '*' in INLINE_CODE.sub('', said): yield f'{cell.where}: the docstring of {name} has a bare *, by which nbdev sets it in italics, put it in backticks'
 
 
 def links(text: str) -> list[tuple[str, str]]: return [(m[1] or m[3] or m[5], m[2] or m[4] or m[6]) for m in LINK.finditer(text)]
@@ -447,13 +452,13 @@ def check_weight(book: Book) -> Iterator[str]:
 def check_widgets(book: Book) -> Iterator[str]:
     "A saved widget has its state beside it, without which the page shows nothing."
     for file, cells in book.files.items():
-        shown = [(cell, out['data'][VIEW]['model_id']) for cell in cells for out in cell.shown_outputs if VIEW in out.get('data', {})]
+        shown = [(cell, out['data'][VIEW]['model_id']) for cell in cells for out in cell.outputs if VIEW in out.get('data', {})]
         saved = json.loads((book.nbs / file).read_text(encoding='utf-8'))['metadata'].get('widgets', {}).get(STATE, {}).get('state', {}) if shown else {}
         for cell, model in shown:
             if model not in saved: yield f'{cell.where}: a widget without its state, run the notebook by .ci/docs.py run'
 
 
-CHECKS = (check_chapters, check_titles, check_references, check_ids, check_links, check_nested_links, check_cells, check_divs, check_markup,
+CHECKS = (check_chapters, check_titles, check_references, check_ids, check_links, check_made_links, check_cells, check_divs, check_markup,
           check_api, check_tests, check_weight, check_widgets)
 
 

@@ -49,7 +49,7 @@ def _seed(generator): return int(torch.randint(2**31, (1,), generator=generator,
 
 @patch
 def __call__(self:Attack, f, # estimator; of a random one, `f.f` is the network
-    y, x, eps_rel:float, norm='l2', generator=None # as in `pgd`
+    y, x, eps_rel:float, norm='l2', generator=None # as in pgd
     ) -> torch.Tensor: # the attacked input
     "Attack `f`, or the network inside it."
     how, judge = {k: getattr(self, k) for k in ('iterations','step','schedule','restarts','random_start','memory')}, None
@@ -74,7 +74,7 @@ ATTACKS = dict(thesis=(Attack(),), # f attacked, 10 iterations of eps/4
     mended=(Attack('g', draws=10, loss='pixels'),)) # A.3 with the right target
 ATTACKS['strongest'] = (*ATTACKS['transfer'], Attack('f', 20, 1., 'linear', random_start=False), Attack('f', 20, 2., 'linear', draws=2, sigma=.15), *ATTACKS['eot'])
 
-def strongest(f, y, x, eps_rel:float, # as in `pgd`; `f` may be random
+def strongest(f, y, x, eps_rel:float, # as in pgd; `f` may be random
     attacks=ATTACKS['strongest'], norm='l2', generator=None,
     transfer:torch.Tensor=None # the worst input for the network inside `f`, if it is known already
     ) -> torch.Tensor: # the attacked input
@@ -92,9 +92,9 @@ def strongest(f, y, x, eps_rel:float, # as in `pgd`; `f` may be random
 
 # %% ../nbs/04b_adaptive.ipynb #6e87cabd
 #| code-fold: true
-def attack_set(name:str, # one of `ATTACKS`
+def attack_set(name:str, # one of ATTACKS
     iterations:int=0, restarts:int=0 # other numbers for all its attacks, if not 0
-    ) -> tuple: # of `Attack`
+    ) -> tuple: # of Attack
     "A named set. ValueError if the name is unknown."
     if name not in ATTACKS: raise ValueError(f'attack={name!r} is unknown: use one of {", ".join(ATTACKS)}')
     return tuple(replace(a, iterations=iterations or a.iterations, restarts=restarts or a.restarts) for a in ATTACKS[name])

@@ -91,7 +91,7 @@ def _ascend(f, y, x, e, eps, step, schedule, iterations, norm, loss, memory, jud
 # %% ../nbs/03_attacks.ipynb #6a22708f
 def pgd(f, # estimator: callable (N,3,h,w) -> (N,3,H,W), normalised
     y, x:torch.Tensor, # inputs (N, 3, h, w) and ground truth, normalised
-    eps_rel:float, norm='l2', # relative radius; 'l2' or 'linf', see `radius`
+    eps_rel:float, norm='l2', # relative radius; 'l2' or 'linf', see radius
     iterations:int=10, # gradient steps of each run
     step:float=None, # step as a multiple of eps; 2.5/iterations by default
     schedule:str='fixed', # 'fixed', or 'linear': the step falls to zero
@@ -115,7 +115,7 @@ def pgd(f, # estimator: callable (N,3,h,w) -> (N,3,H,W), normalised
     return y + best
 
 # %% ../nbs/03_attacks.ipynb #9e8f20cd
-def fgsm(f, y, x, eps_rel, norm='linf', loss=mse): # as in `pgd`
+def fgsm(f, y, x, eps_rel, norm='linf', loss=mse): # as in pgd
     "One full step from `y` along the sign of the gradient (l-inf) or the gradient itself (l2). Goodfellow et al. 2015."
     return pgd(f, y, x, eps_rel, norm, iterations=1, step=1., random_start=False, loss=loss)
 
@@ -124,7 +124,7 @@ def is_linear(f): # any estimator
     "Whether it gives its matrix by a method `linear(n)` (a layer of that name is none)."
     return callable(getattr(f, 'linear', None)) and not isinstance(f.linear, nn.Module)
 
-def linear_worst_case(f, # estimator with `linear(n)`: the matrix M of y -> M y M^T, see `Interpolation`
+def linear_worst_case(f, # estimator with `linear(n)`: the matrix M of y -> M y M^T, see Interpolation
     y:torch.Tensor, # inputs (N, 3, h, w), normalised
     x:torch.Tensor, # ground truth, normalised
     eps_rel:float # relative radius
@@ -172,9 +172,9 @@ def problem(f, # estimator from the upsampled image
 # %% ../nbs/03_attacks.ipynb #7e77f4a3
 @torch.no_grad()
 def square(f, # estimator
-    y, x, eps_rel:float, norm='l2', # as in `pgd`
+    y, x, eps_rel:float, norm='l2', # as in pgd
     queries:int=200, # forward passes
-    loss=mse, generator=None): # as in `pgd`
+    loss=mse, generator=None): # as in pgd
     "Gradient-free random search with squares of one colour (after Andriushchenko et al. 2020), best point of each image."
     eps, (n, c, h, w), top = radius(eps_rel, y.shape[1:], norm), y.shape, None
     draw = lambda high: torch.randint(high, (n,1,1,1), generator=generator, device=y.device)

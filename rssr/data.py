@@ -177,7 +177,7 @@ class _Numbered(Dataset):
         try: return i, self.photos[i]
         except BadImage as e: return i, e                         # handed to the main process, which decides
 
-def batches(photos, # `Photographs` or `Crops`
+def batches(photos, # Photographs or Crops
     batch_size:int=32, # crops a batch
     shuffle:int=None, # seed of the order, or None for the given order
     workers:int=0, # reading processes
@@ -224,9 +224,9 @@ def embedded_photographs(size:int=160 # side of a crop
 # %% ../nbs/01_data.ipynb #b3d3a7f3
 #| code-fold: true
 def open_photographs(data=None, # folder, file or list of files; None for the embedded photographs
-    split:str=None, # 'train' or 'val', see `find_images`
+    split:str=None, # 'train' or 'val', see find_images
     images:int=None, # only this many, spread evenly
-    **kw): # passed to `Photographs`
+    **kw): # passed to Photographs
     "`Photographs` of a folder, or the embedded `Crops`. Raises ValueError if `images` is below 1."
     if images is not None and images < 1: raise ValueError(f'images={images} must be at least 1')
     photos = embedded_photographs() if data is None else Photographs(data if isinstance(data, list) else find_images(data, split), **kw)
@@ -286,7 +286,7 @@ def interpolation_matrix(n:int, # side of the image
 
 class Interpolation(nn.Module):
     "A linear estimator: identity (the bilinear input), projection P, bicubic C; or 'lowres', the small image itself. `linear(n)` is its matrix."
-    def __init__(self, scale, kind='identity'): # 2 or 4; see `interpolation_matrix`
+    def __init__(self, scale, kind='identity'): # 2 or 4; see interpolation_matrix
         super().__init__(); self.scale,self.kind = scale,kind
         interpolation_matrix(4*scale, scale, kind)                # a wrong kind fails here, not later
     def linear(self, n): return interpolation_matrix(n, self.scale, self.kind)

@@ -22,7 +22,7 @@ def outputs(f, # estimator
     k:int, # number of draws
     generator:torch.Generator=None, # source of the noise, on the device of `y`
     batch:int=32): # images in one call of `f`; changes speed and memory, not the result
-    "Yields `f(y + noise)` for k draws, as blocks (m, N, 3, H, W) with m*N about `batch`."
+    "Yields `f(y + noise)` for k draws, as blocks (m, N, 3, H, W) with `m*N` about `batch`."
     _check(y, sigma, k, batch)
     m = max(1, batch//len(y))
     for start in range(0, k, m):

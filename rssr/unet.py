@@ -70,7 +70,7 @@ class SplitUNet(UNet):
     def __init__(self, scale:int, # upsampling factor that made the input
         bound:float, # largest root mean square of the rest, in pixels of [0,1]
         linear:str='bicubic', # A: 'identity', 'projection' or 'bicubic'
-        activation:str='leaky_relu', widths:tuple=(16,32,64,128)): # as in `UNet`
+        activation:str='leaky_relu', widths:tuple=(16,32,64,128)): # as in UNet
         super().__init__(True, activation, widths)
         if not 0 < bound < 1: raise ValueError(f'bound={bound} must lie between 0 and 1, in pixels')
         self.args = dict(scale=scale, bound=bound, linear=linear, activation=activation, widths=list(widths))
@@ -87,7 +87,7 @@ def within(r:torch.Tensor, # (N, 3, h, w), normalised
     return r*(bound/size).clamp_max(1).view(-1, 1, 1, 1)
 
 @patch
-def rest(self:SplitUNet, y): # as in `forward`
+def rest(self:SplitUNet, y): # as in forward
     "r(y), what is added to the linear map."
     with torch.autocast(y.device.type, enabled=False): v = self.small(y)
     return within(F.pixel_shuffle(self.net(v).float().contiguous(), self.args['scale']), self.bound)
@@ -99,7 +99,7 @@ def forward(self:SplitUNet, y): # (N, 3, h, w), normalised, h and w multiples of
     return linear + self.rest(y)
 
 def network(architecture:dict # as on a card
-    ): # `UNet` or `SplitUNet`, fresh
+    ): # UNet or SplitUNet, fresh
     "The network that an architecture describes."
     return (SplitUNet if 'bound' in architecture else UNet)(**architecture)
 
@@ -147,7 +147,7 @@ def save_model(model:UNet, # the network
 # %% ../nbs/02_unet.ipynb #552cd0a0
 #| code-fold: true
 def list_models(folder=WEIGHTS # where to look; the shipped weights by default
-    ) -> list: # names for `load_model`
+    ) -> list: # names for load_model
     "Names of the models in a folder."
     return sorted(p.stem for p in Path(folder).glob('*.safetensors'))
 
@@ -173,7 +173,7 @@ def load_card(name # a shipped name or the path of a .safetensors file
     return card
 
 # %% ../nbs/02_unet.ipynb #c1ced8f4
-def load_model(name, # a name from `list_models()`, or the path of a .safetensors file with its card beside it
+def load_model(name, # a name from list_models(), or the path of a .safetensors file with its card beside it
     device='cpu' # where to put it
     ) -> UNet: # in evaluation mode; `.card` holds the card
     "Load weights and card. ValueError if the name is unknown or the weights are truncated, tampered with or of another architecture."

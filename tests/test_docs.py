@@ -113,6 +113,8 @@ BREAKS = [  # (change of 00_background's cells, what the finding says)
     (added('markdown', 'See [-@Tbl-none].'), 'cell 6: @Tbl-none has no label'),
     (replaced(3, '#| label', '#| hide\n#| label'), 'cell 1: @fig-other has no label'),  # a hidden cell gives no label
     (added('markdown', '$$ a $$ {#eq-mean}'), 'nbs/index.ipynb: cell 1: label eq-mean is taken by nbs/00_background.ipynb: cell 6'),
+    (added('code', '#| export\ndef other(f, # as in `toy`\n    g): return 1'), 'cell 6: `toy` in a comment becomes a link'),
+    (added('code', '#| exports\ndef other():\n    "Two ** three."\n    return 8'), 'cell 6: the docstring of other has a bare *'),
     (added('markdown', 'As [@nobody2020] says.'), 'cell 6: @nobody2020 is not in refs.bib'),
     (added('markdown', '[away](gone.ipynb)'), 'cell 6: gone.ipynb does not exist'),
     (added('markdown', '![alt](images/y.png)'), 'cell 6: images/y.png does not exist'),
