@@ -61,6 +61,7 @@ def __call__(self:Attack, f, # estimator; of a random one, `f.f` is the network
 
 @patch
 def __str__(self:Attack):
+    "The settings on one line, as results.csv and the tables keep them."
     draws = f"{self.draws} {'draws' if self.fresh else 'fixed draws'}"
     on = f'g({draws})' if self.target=='g' else f'f({draws} of sigma {self.sigma:g})' if self.sigma else 'f'
     extra = ['falling']*(self.schedule=='linear') + ['from y']*(not self.random_start) + [f'{self.restarts} starts']*(self.restarts > 1)
