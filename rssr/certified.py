@@ -127,12 +127,12 @@ def certificate_table(rows, column='psnr'): # of one run; 'psnr', 'change' or 's
         if not all(math.isnan(v) for v, _ in values): lines.append([m, *(f'{v:.{digits}f}' + ('' if math.isnan(h) else f' ± {h:.{digits}f}') for v, h in values)])
     return '\n'.join('| ' + ' | '.join(l) + ' |' for l in lines)
 
-# %% ../nbs/07b_certified.ipynb #59003109
+# %% ../nbs/07b_certified.ipynb #eddcfe4e
 #| code-fold: true
 def certificate_figure(runs:dict): # title -> rows of one run
     "Mean certified PSNR against eps_rel, one panel a title: interpolation in black. Returns the figure."
-    fig = Figure(figsize=(5*len(runs), 3.2), layout='constrained')
-    for ax, (title, rows) in zip(fig.subplots(1, len(runs), squeeze=False)[0], runs.items()):
+    fig = Figure(figsize=(6.5, 3.1*len(runs)), layout='constrained')
+    for ax, (title, rows) in zip(fig.subplots(len(runs), squeeze=False)[:, 0], runs.items()):
         E = radii(rows)
         for j, m in enumerate(dict.fromkeys(r['method'] for r in rows)):
             mean = [float(each(rows, m, e).mean()) for e in E]

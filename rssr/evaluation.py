@@ -7,8 +7,8 @@ __all__ = ['HEADLINE', 'KEY', 'TEXT', 'VALUES', 'SIGMAS', 'metrics', 'interval',
            'perturbed', 'read_rows', 'write_rows', 'fingerprint', 'sweep', 'table', 'under', 'choose_sigma_g',
            'picture', 'evaluate', 'rssr_evaluate', 'sigma_command', 'rssr_sigma']
 
-# %% ../nbs/06_evaluation.ipynb #d0d58814
-import csv, hashlib, io, json, math, time, torch
+# %% ../nbs/06_evaluation.ipynb #b34642cd
+import csv, hashlib, io, json, math, re, time, torch
 from dataclasses import dataclass, replace
 from pathlib import Path
 from scipy import stats
@@ -254,7 +254,7 @@ def choose_sigma_g(name, # model: shipped name or path
     rows = sweep([s], photos, path, scale=f.card['scale'], eps_rels=(eps_rel,), device=device, **kw)
     return max(rows, key=lambda r: r['ssim'])['sigma_g'], rows
 
-# %% ../nbs/06_evaluation.ipynb #6b7dd242
+# %% ../nbs/06_evaluation.ipynb #eb9f23cd
 #| code-fold: true
 def picture(who:list, # of Subject
     p:torch.Tensor, # one photograph, pixels (3, h, w)
@@ -263,8 +263,8 @@ def picture(who:list, # of Subject
     k:int=50, # draws
     attacks=ATTACKS['thesis'], norm='l2', threat='input', # as in sweep
     seed:int=0): # of starts and noise
-    "Two rows, clean and attacked (each model for itself; the input shown is that of the first network): input, every model at its largest sigma_g, ground truth. Returns the figure."
-    who = [s for s in who if s.perturb=='attack']; _, y, x = faced(who[0], p[None], scale, threat)
+    "Two rows, clean and attacked (each model for itself; the input shown is that of the first network): input, bicubic, every model at its largest sigma_g, ground truth (the other two linear maps look like the input). Returns the figure."
+    who = [s for s in who if s.perturb=='attack' and getattr(s.f, 'kind', '') not in ('identity', 'projection')]; _, y, x = faced(who[0], p[None], scale, threat)
     who, r = [faced(s, p[None], scale, threat)[0] for s in who], lambda i: torch.Generator(y.device).manual_seed(derived_seed(seed, i))
     shown, (images, titles, quality) = next((s for s in who if not is_linear(s.f)), who[0]), ([], [], [])
     for e in (0., eps_rel):
@@ -273,7 +273,7 @@ def picture(who:list, # of Subject
         with torch.no_grad():
             for s in who:
                 g = max(s.sigma_gs)
-                row.append((s.name + (f'\nsigma_g {g:g}' if g else ''), smooth(s.f, z[s.name], g, k if g else 1, r(2))))
+                row.append((re.sub('^(.{4,15})_(?=.{10,}$)', r'\1_\n', s.name) + (f'\nsigma_g {g:g}' if g else ''), smooth(s.f, z[s.name], g, k if g else 1, r(2))))
         quality += [f"{float(m['psnr']):.2f} dB / {float(m['ssim']):.3f}" for m in (metrics(resize(o, x.shape[-2:]), x) for _, o in row)] + ['']
         titles += [t for t, _ in row] + [f'attack x10\neps_rel {e:g}' if e else 'ground truth']
         images += [to_pixels(o)[0] for _, o in row] + [p if not e else .5 + 10*((z[shown.name] - y)[0]*STD.to(y))]
