@@ -60,7 +60,7 @@ def _certify_one(f, card, p, label, n, alpha, methods, eps_rels, seed, state, de
     return [base | (dict(model='interpolation', weights='', sigma=0., t='', spread='') if m[:2]=='B0' else about) | dict(method=m, n=cs[0].n, seconds=round(time.time()-start, 1)) |
         {k: _text(getattr(c, k) for c in cs) for k in ('psnr','change','ssim')} for m, cs in found.items()]
 
-# %% ../nbs/07b_certified.ipynb #98bf3a4d
+# %% ../nbs/07b_certified.ipynb #63bf176a
 def certify_photographs(model, # shipped name or path
     photos, # Photographs or Crops
     path, # csv file for the rows
@@ -75,15 +75,15 @@ def certify_photographs(model, # shipped name or path
     if not card['sigma_f']: raise ValueError(f"{card['name']} was trained without noise, so there is no noise level to smooth it with: give a model trained for smoothing")
     threat = card['config'].get('threat', 'input'); radii = tuple(eps_rels or EPS_RELS[threat])
     methods = [m for m in methods if m[:2]!='B6' or hasattr(f, 'rest')]; state = Path(path).with_suffix('.state.safetensors')
-    rows = read_certificates(path) if Path(path).exists() else []
+    rows, out = read_certificates(path) if Path(path).exists() else [], []
     mine = lambda r, name: [r[k] for k in ('data','name','alpha','seed','eps_rel','scale','threat')]==[data, name, alpha, seed, _text(radii), card['scale'], threat] and (r['n'], r['weights']) in ((n, card['sha256'][:12]), (0, ''))
-    out = []
-    for i, p in progress(batches(photos, 1, **kw), card['name'], len(photos)):
-        name = photos.names[int(i)]; have = [r for r in rows if mine(r, name)]
-        if not set(methods) <= {r['method'] for r in have}:
-            have = _certify_one(f, card, p, dict(data=data, image=int(i), name=name), n, alpha, methods, radii, seed, state, device, batch, f'{name}, draws')
-            rows = [r for r in rows if not mine(r, name)] + have; write_certificates(path, rows); state.unlink(missing_ok=True)
-        out += [r for r in have if r['method'] in methods or r['n']==0]
+    with progress(None, card['name'], len(photos)*n) as bar: # one bar for all: a notebook cannot show one within another
+        for k, (i, p) in enumerate(batches(photos, 1, **kw)):
+            name = photos.names[int(i)]; have = [r for r in rows if mine(r, name)]; bar.update(k*n - bar.n); bar.set_postfix_str(f'draws, {name}')
+            if not set(methods) <= {r['method'] for r in have}:
+                have = _certify_one(f, card, p, dict(data=data, image=int(i), name=name), n, alpha, methods, radii, seed, state, device, batch, bar)
+                rows = [r for r in rows if not mine(r, name)] + have; write_certificates(path, rows); state.unlink(missing_ok=True)
+            out += [r for r in have if r['method'] in methods or r['n']==0]
     return out
 
 # %% ../nbs/07b_certified.ipynb #b24fbfa2

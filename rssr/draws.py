@@ -6,15 +6,16 @@
 __all__ = ['BLOCK', 'shift', 'upper_probability', 'upper_mean', 'bernstein', 'shifted_mean', 'rms', 'Part', 'Pixels',
            'structure_distance', 'block_seeds', 'one_block', 'check_function', 'Draws', 'observe']
 
-# %% ../nbs/06b_draws.ipynb #d23b6a75
+# %% ../nbs/06b_draws.ipynb #84f4b05b
 import math, time
 from pathlib import Path
 import numpy as np, torch, torch.nn as nn, torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import save as save_safetensors
 from scipy.stats import beta, norm
+from tqdm import tqdm
 from .data import STD, check_images, to_pixels
-from .training import derived_seed, progress
+from .training import derived_seed
 from .unet import write_file
 
 # %% ../nbs/06b_draws.ipynb #08067cdf
@@ -106,7 +107,7 @@ def structure_distance(u:torch.Tensor, v:torch.Tensor): # (N, 3, h, w), pixels, 
     S1, S2 = (2*m[0]*m[1] + C1)/(m[0]**2 + m[1]**2 + C1), (2*(k - m[0]*m[1]) + C2)/(a + c + C2)
     return (2 - S1 - S2).flatten(1).mean(1).clamp_min(0).sqrt()
 
-# %% ../nbs/06b_draws.ipynb #d0d5eda7
+# %% ../nbs/06b_draws.ipynb #0ecae5f7
 BLOCK = 32
 
 def block_seeds(seed:int, count:int): # of the run; blocks
@@ -132,7 +133,7 @@ def check_function(f, y, batch=2): # estimator, input (1, 3, h, w), images in a 
     with torch.no_grad(): gap = float((f(z)[:1] - f(y)).abs().max())
     if not gap < 1e-3: raise ValueError(f'f is not a function of one image: alone and beside another it differs by {gap:.2g}; remove dropout and batch statistics')
 
-# %% ../nbs/06b_draws.ipynb #1be2d420
+# %% ../nbs/06b_draws.ipynb #a8958d15
 class Draws:
     "What is kept of n draws around one input: enough for every bound, at every radius and confidence."
     def __init__(self, f, y, sigma, seed, x=None, methods=('B7',), pilot=256, keep=512, batch=BLOCK):
@@ -174,7 +175,7 @@ def _load(d, path, mark):
         if part: part.n = d.n
     if d.pixels: d.pixels.counts, d.pixels.sum, d.pixels.square = t['counts'], t['sum'], t['square']
 
-# %% ../nbs/06b_draws.ipynb #46561ab2
+# %% ../nbs/06b_draws.ipynb #7cad0bbc
 @torch.no_grad()
 def observe(f, # estimator; with `first` and rest (see SplitUNet) also its linear part is used
     y:torch.Tensor, # one input (1, 3, h, w), normalised
@@ -185,7 +186,7 @@ def observe(f, # estimator; with `first` and rest (see SplitUNet) also its linea
     methods=('B7',), # which bounds will be asked for, see METHODS
     state=None, # file from which to continue and to which to save, or None
     every:float=30., # seconds between two saves
-    bar:str='', # what a progress bar is to be called; none by default
+    bar=None, # progress bar (tqdm) to move on by one for each draw, those of `state` among them
     **kw # `pilot`, `keep`, `batch`: draws of the pilot, whole draws kept, images in one call of f
     ) -> Draws:
     "Draw, and keep what the bounds need. ValueError for a wrong input or an f that is none of one image."
@@ -193,8 +194,8 @@ def observe(f, # estimator; with `first` and rest (see SplitUNet) also its linea
     check_function(f, y, kw.get('batch', BLOCK)); d = Draws(f, y, sigma, seed, x, methods, **kw)
     mark = derived_seed(*np.frombuffer(torch.cat([y.flatten(), d.middle.flatten()]).cpu().numpy().tobytes(), np.uint32)[::97], seed, n, int(sigma*1e9), *map(ord, ''.join(sorted(methods))))
     if state and Path(state).exists(): _load(d, state, str(mark))
-    saved, blocks = time.time(), block_seeds(derived_seed(seed, 0), -(-n//BLOCK))[d.n//BLOCK:]
-    for s in progress(blocks, bar) if bar else blocks:
-        d.add(*one_block(f, y, sigma, s, min(BLOCK, n - d.n), kw.get('batch', BLOCK), d.output))
+    saved = time.time(); bar = bar or tqdm(disable=True); bar.update(d.n)
+    for s in block_seeds(derived_seed(seed, 0), -(-n//BLOCK))[d.n//BLOCK:]:
+        more = min(BLOCK, n - d.n); d.add(*one_block(f, y, sigma, s, more, kw.get('batch', BLOCK), d.output)); bar.update(more)
         if state and time.time() - saved > every: _save(d, state, str(mark)); saved = time.time()
     return d

@@ -9,9 +9,10 @@ import time
 import pytest
 from PIL import Image
 
-from rssr.certified import read_certificates
+from rssr.certified import certify_photographs, read_certificates
 from rssr.data import Crops, Interpolation, embedded_photographs
 from rssr.evaluation import KEY, VALUES, Subject, read_rows, sweep, write_rows
+from rssr.training import TrainConfig, train
 from rssr.unet import list_models, load_card
 
 MODEL = max((n for n in list_models() if load_card(n)['scale'] == 2), key=lambda n: load_card(n)['sigma_f'])  # with smoothing: draws too must be repeated
@@ -162,3 +163,17 @@ def test_a_sweep_goes_on_whatever_its_names(tmp_path):
         rows = sweep([Subject('001', Interpolation(2))], Crops(photos.images[:1], photos.names[:1]), tmp_path/'a.csv', '1e3', eps_rels=(0.,))
     assert [(r['model'], r['data']) for r in rows] == [('001', '1e3')]
     assert len(read_rows(tmp_path/'a.csv')) == 1
+
+
+def test_long_work_leaves_one_bar_at_a_time_and_no_trace_in_a_notebook(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, 'ipykernel', sys)  # bars go to stdout, where a notebook cannot move its cursor up
+    crops = embedded_photographs(64)
+    crops = Crops(crops.images[:4], crops.names[:4])
+    for work, prints in ((lambda: certify_photographs('x2_split_0.5', crops, tmp_path/'c.csv', n=300, methods=('B7',), eps_rels=(0.,)), False),
+                         (lambda: sweep([Subject('p', Interpolation(2, 'projection'))], crops, tmp_path/'s.csv', 'd', eps_rels=(0., .01)), False),
+                         (lambda: train(TrainConfig('t', epochs=1, batch_size=2), crops, crops, tmp_path), True)):
+        work()
+        out = capsys.readouterr().out
+        assert 'it/s]' in out or '?it/s' in out  # there was a bar
+        assert '\x1b' not in out and '\n' not in out.split('epoch 1/1')[0]  # on one line
+        assert prints or not out.rsplit('\r', 1)[1]  # and gone
