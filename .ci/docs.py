@@ -202,12 +202,35 @@ class Book:
         return self.given(file) | {name for *_, name in self.named(file)}
 
 
-def definitions(cell: Cell) -> dict[str, str]:
-    "{name: docstring} of what nbdev documents below an exported cell: `pgd`, and `Photographs.decoded` for a patched method."
+def documented(cell: Cell) -> dict[str, ast.AST]:
+    "{name: definition} of what nbdev documents below an exported cell: `pgd`, and `Photographs.decoded` for a patched method."
     if not cell.options.keys() & {'export', 'exports'}: return {}
     nodes = [n for n in ast.parse(cell.code).body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and n.name[0] != '_']
-    patched = lambda n: any(ast.unparse(d).startswith('patch') for d in n.decorator_list)
-    return {f'{ast.unparse(n.args.args[0].annotation)}.{n.name}' if patched(n) else n.name: ' '.join((ast.get_docstring(n) or '').split()) for n in nodes}
+    return {f'{ast.unparse(n.args.args[0].annotation)}.{n.name}' if decorated(n, 'patch') else n.name: n for n in nodes}
+
+
+def definitions(cell: Cell) -> dict[str, str]:
+    "{name: docstring} of the same."
+    return {name: ' '.join((ast.get_docstring(n) or '').split()) for name, n in documented(cell).items()}
+
+
+def decorated(node: ast.AST, name: str) -> bool: return any(ast.unparse(d).startswith(name) for d in node.decorator_list)
+
+
+def arguments(node: ast.AST) -> str:
+    "What one calls it with, optional ones in brackets: `(f, y[, k])`."
+    if isinstance(node, ast.ClassDef):
+        init = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == '__init__']
+        if init: return arguments(init[0])
+        fields = [n for n in node.body if isinstance(n, ast.AnnAssign) and decorated(node, 'dataclass')]
+        must, may = ([n.target.id for n in fields if bool(n.value) is given] for given in (False, True))
+    else:
+        a = node.args
+        names = [x.arg for x in a.posonlyargs + a.args]
+        free = len(names) - len(a.defaults)
+        must = [n for n in names[:free] if n != 'self']
+        may = [*names[free:], *(f'*{v.arg}' for v in [a.vararg] if v), *(k.arg for k in a.kwonlyargs), *(f'**{v.arg}' for v in [a.kwarg] if v)]
+    return f"({', '.join(must)}{'[' + ', '[:2 * bool(must)] + ', '.join(may) + ']' if may else ''})"
 
 
 def own_headings(cell: Cell) -> list[str]:
@@ -419,17 +442,18 @@ API = 'api.ipynb'
 
 
 def check_api(book: Book) -> Iterator[str]:
-    "The saved reference lists each exported definition at the place where it is built, with what its docstring says, and nothing else."
+    "The saved reference lists each exported definition at the place where it is built, with its arguments and what its docstring says, and nothing else."
     if API not in book.files: return
-    there = {(file, anchor): (f'{cell.where}: {name}', definitions(cell)[name])
-             for file in book.files for cell, name, anchor in book.named(file) if name in definitions(cell)}
+    there = {(file, anchor): (f'{cell.where}: {name}', definitions(cell)[name], arguments(documented(cell)[name]))
+             for file in book.files for cell, name, anchor in book.named(file) if name in documented(cell)}
     text = '\n'.join(text for cell in book.files[API] if cell.kind == 'code' for text in cell.texts)
-    entries = re.findall(r'\]\(([^)#]+)#([^)]+)\)[^\n]*(?:\n +(\S.*))?', text)
-    seen = {(path, anchor): sentence for path, anchor, sentence in reversed(entries)}  # the first: a command has a second one
-    for key, (what, said) in there.items():
+    entries = re.findall(r'\]\(([^)#]+)#([^)]+)\)(?: *`(\([^`\n]*\))`)?[^\n]*(?:\n +(\S.*))?', text)
+    seen = {(path, anchor): found for path, anchor, *found in reversed(entries)}  # the first: a command has a second one
+    for key, (what, said, called) in there.items():
         if key not in seen: yield f'{what} is not in {API}, run that notebook'
-        elif not said.startswith(seen[key]): yield f'{what} says something else in {API}, run that notebook'
-    for path, anchor in sorted(seen - there.keys()): yield f'nbs/{API}: {path} exports no {anchor}, run the notebook'
+        elif (seen[key][0] or '()') != called: yield f'{what} is called with {called}, not with {seen[key][0] or "()"} as in {API}, run that notebook'
+        elif not said.startswith(seen[key][1]): yield f'{what} says something else in {API}, run that notebook'
+    for path, anchor in sorted(seen.keys() - there.keys()): yield f'nbs/{API}: {path} exports no {anchor}, run the notebook'
 
 
 def check_tests(book: Book) -> Iterator[str]:

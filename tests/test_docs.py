@@ -1,4 +1,5 @@
 "What .ci/docs.py promises: a good book passes, each kind of break is named, README.md follows index.ipynb."
+import ast
 import base64
 import configparser
 import importlib.util
@@ -223,6 +224,7 @@ PATCHED = BACKGROUND + [('code', '#| export\n@patch(as_prop=True)\ndef decorated
 @pytest.mark.parametrize('listed, finding', [
     (LISTED, ''), (LISTED.split('\n')[0], 'nbs/00_background.ipynb: cell 6: Toy.decorated is not in api.ipynb'),
     (LISTED + '  \n  It is decorated.', ''), (LISTED + '  \n  It was plain.', 'nbs/00_background.ipynb: cell 6: Toy.decorated says something else in api.ipynb'),
+    (LISTED.replace('()', '(x[, y])', 1), 'nbs/00_background.ipynb: cell 2: toy is called with (), not with (x[, y]) as in api.ipynb'),
     (LISTED + '\n- [gone](00_background.ipynb#gone)', 'nbs/api.ipynb: 00_background.ipynb exports no gone'),
     (LISTED + '\n- [a heading](00_background.ipynb#the-2-d-toy)', 'nbs/api.ipynb: 00_background.ipynb exports no the-2-d-toy'),
 ])
@@ -232,6 +234,13 @@ def test_the_reference_lists_what_is_exported(book, capsys, listed, finding):
     notebook(book / 'nbs' / 'api.ipynb', [('markdown', '# API\n'), ('markdown', 'See [the index](index.ipynb#fig-x).'), ('code', 'listed()', SHOWN(listed))])
     code, out = check(book, capsys)
     assert (code, finding in out) == (int(bool(finding)), True), out
+
+
+@pytest.mark.parametrize('source, called', [
+    ('def f(): 0', '()'), ('def f(x, y:int=0): 0', '(x[, y])'), ('def f(k=1): 0', '([k])'), ('def f(x, *xs, k, **kw): 0', '(x[, *xs, k, **kw])'), ('def f(self, x): 0', '(x)'),
+    ('class C(Exception): 0', '()'), ('class C:\n    def __init__(self, x, k=1): 0', '(x[, k])'), ('@dataclass(frozen=True)\nclass C:\n    x: int\n    k: int = 0', '(x[, k])'), ('class C:\n    x: int', '()'),
+])
+def test_arguments_are_read_from_the_source(source, called): assert docs.arguments(ast.parse(source).body[0]) == called
 
 
 def test_a_widget_with_its_state_passes(book, capsys):
