@@ -23,6 +23,7 @@ import posixpath
 import re
 import statistics
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -715,6 +716,9 @@ def tidy_widgets(nb: Any) -> None:
     nb.metadata['widgets'] = {STATE: {'state': state, 'version_major': 2, 'version_minor': 0}}
 
 
+FOLDER = re.compile(rf'({re.escape(tempfile.gettempdir())}/tmp)\w{{8}}\b')  # the name of a temporary folder is another one each time
+
+
 def tidy(nb: Any) -> None:
     "Leave what nbdev_clean leaves, so that a second run of a deterministic notebook changes no byte."
     tidy_widgets(nb)
@@ -727,7 +731,7 @@ def tidy(nb: Any) -> None:
         for out in cell.outputs:
             if 'execution_count' in out: out['execution_count'] = None
             for holder, key in [(out, 'text'), *((out.get('data', {}), k) for k in out.get('data', {}))]:
-                if key.startswith('text') and key in holder: holder[key] = re.sub(r'(<.*?) at 0x[0-9a-fA-F]+(>)', r'\1\2', holder[key])
+                if key.startswith('text') and key in holder: holder[key] = FOLDER.sub(r'\1', re.sub(r'(<.*?) at 0x[0-9a-fA-F]+(>)', r'\1\2', holder[key]))
                 elif key.startswith('image') and 'svg' not in key: holder[key] = holder[key].rstrip()
 
 

@@ -5,6 +5,7 @@ import configparser
 import importlib.util
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -334,14 +335,14 @@ def test_widget_ids_are_stable(book):
 def test_run_is_deterministic_and_never_writes_a_failure(book, capsys):
     pytest.importorskip('nbclient'); pytest.importorskip('ipykernel')
     path = book / 'nbs' / 'index.ipynb'
-    notebook(path, [('markdown', '# T'), ('code', NOISY), ('code', "os.path.basename(os.getcwd())")])
+    notebook(path, [('markdown', '# T'), ('code', NOISY), ('code', "os.path.basename(os.getcwd())"), ('code', "import tempfile; print(tempfile.mkdtemp() + '/x')")])
     again = lambda: (docs.main(['--root', str(book), 'run', str(path)]), path.read_bytes(), capsys.readouterr().out)
     code, first, out = again()
     assert code == 0 and out.startswith('index.ipynb: ') and out.endswith(' KB\n')
     cells = json.loads(first)['cells']
     assert [o.get('text') for o in cells[1]['outputs']] == [['a\n', 'b\n'], None]  # the bar has left nothing
     assert cells[1]['outputs'][1]['data']['text/plain'] == ['<object>'] and cells[1]['execution_count'] is None
-    assert cells[2]['outputs'][0]['data']['text/plain'] == ["'nbs'"]
+    assert cells[2]['outputs'][0]['data']['text/plain'] == ["'nbs'"] and cells[3]['outputs'][0]['text'] == [f'{tempfile.gettempdir()}/tmp/x\n']
     assert again()[:2] == (0, first)
     notebook(path, [('markdown', '# T'), ('code', '1/0')])
     before = path.read_bytes()
