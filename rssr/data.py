@@ -168,7 +168,7 @@ def __getitem__(self:Photographs, i:int # index
     if self.flip and rng.random() < .5: a = a[:, ::-1]
     return torch.from_numpy(a.copy()).permute(2, 0, 1)
 
-# %% ../nbs/01_data.ipynb #5d536bb6
+# %% ../nbs/01_data.ipynb #09ceb624
 #| code-fold: true
 class _Numbered(Dataset):
     def __init__(self, photos): self.photos = photos
@@ -221,7 +221,7 @@ def embedded_photographs(size:int=160 # side of a crop
         names += [f'{name} {i}' for i in range(r*c)]
     return Crops(torch.from_numpy(np.stack(images)), names)
 
-# %% ../nbs/01_data.ipynb #b3d3a7f3
+# %% ../nbs/01_data.ipynb #65273725
 #| code-fold: true
 def open_photographs(data=None, # folder, file or list of files; None for the embedded photographs
     split:str=None, # 'train' or 'val', see find_images
@@ -267,7 +267,7 @@ def pair(x:torch.Tensor, # pixels, (N, 3, h, w)
     "Network input and ground truth in normalised units."
     return normalise(degrade(x, scale)), normalise(x)
 
-# %% ../nbs/01_data.ipynb #467778f9
+# %% ../nbs/01_data.ipynb #c6ca511a
 KINDS = ('identity', 'projection', 'bicubic', 'lowres')
 
 @lru_cache(maxsize=64)
@@ -295,7 +295,7 @@ class Interpolation(nn.Module):
         h, w = (self.linear(n).to(y) for n in y.shape[-2:])
         return h @ y @ w.T
 
-# %% ../nbs/01_data.ipynb #4a798a53
+# %% ../nbs/01_data.ipynb #78ab1b4e
 #| code-fold: true
 def show_images(images, # pixels, iterable of (3, h, w), row by row
     titles=None, # text above each
@@ -305,7 +305,8 @@ def show_images(images, # pixels, iterable of (3, h, w), row by row
     "Draw pictures in a grid and return the matplotlib figure."
     import matplotlib.pyplot as plt
     images = list(images); columns = columns or len(images); rows = -(-len(images)//columns)
-    fig, axes = plt.subplots(rows, columns, figsize=(columns*size, rows*(size + .3*bool(titles) + .2*bool(captions))), squeeze=False, layout='constrained')
+    lines = max((1 + t.count('\n') for t in titles or ()), default=0)
+    fig, axes = plt.subplots(rows, columns, figsize=(columns*size, rows*(size + .15*(lines + bool(lines)) + .2*bool(captions))), squeeze=False, layout='constrained')
     for ax in axes.flat: ax.axis('off')
     for i, (ax, im) in enumerate(zip(axes.flat, images)):
         ax.imshow(im.detach().cpu().permute(1,2,0).clamp(0,1).numpy(), interpolation='nearest')
