@@ -40,7 +40,7 @@ class Attack:
         for k in ('iterations','restarts','draws'):
             if getattr(self, k) < 1: raise ValueError(f'{k}={getattr(self, k)} must be at least 1')
 
-# %% ../nbs/04b_adaptive.ipynb #037807f8
+# %% ../nbs/04b_adaptive.ipynb #ba38e54e
 JUDGES = 16 # draws on which iterates and attacks are compared
 
 def _random(f): return hasattr(f, 'redrawn')
@@ -67,7 +67,7 @@ def __str__(self:Attack):
     extra = ['falling']*(self.schedule=='linear') + ['from y']*(not self.random_start) + [f'{self.restarts} starts']*(self.restarts > 1)
     return ' '.join([on, f'{self.iterations} x {self.step or 2.5/self.iterations:.3g} eps', *extra] + [f'memory {self.memory:g}']*(self.memory > 0) + [f'loss {self.loss}']*(self.loss!='mse'))
 
-# %% ../nbs/04b_adaptive.ipynb #b2d48851
+# %% ../nbs/04b_adaptive.ipynb #36620df4
 ATTACKS = dict(thesis=(Attack(),), # f attacked, 10 iterations of eps/4
     transfer=(Attack(iterations=40, step=4., schedule='linear'),), # f attacked as well as one attack can
     eot=(Attack('g', 20, 2., 'linear'),), # adaptive: through the mean of fresh draws
@@ -91,7 +91,7 @@ def strongest(f, y, x, eps_rel:float, # as in pgd; `f` may be random
     with frozen(f), torch.no_grad(): losses = torch.stack([LOSSES['pixels'](judge(z), x) for z in found])
     return torch.stack(found)[losses.argmax(0), torch.arange(len(y), device=y.device)]
 
-# %% ../nbs/04b_adaptive.ipynb #6e87cabd
+# %% ../nbs/04b_adaptive.ipynb #d4c914c3
 #| code-fold: true
 def attack_set(name:str, # one of ATTACKS
     iterations:int=0, restarts:int=0 # other numbers for all its attacks, if not 0

@@ -88,7 +88,7 @@ def _ascend(f, y, x, e, eps, step, schedule, iterations, norm, loss, memory, jud
             e = project(e + (step*(1 - i/iterations) if schedule=='linear' else step)*_direction(kept, norm), eps, norm)
     return best, top
 
-# %% ../nbs/03_attacks.ipynb #6a22708f
+# %% ../nbs/03_attacks.ipynb #90b06cc8
 def pgd(f, # estimator: callable (N,3,h,w) -> (N,3,H,W), normalised
     y, x:torch.Tensor, # inputs (N, 3, h, w) and ground truth, normalised
     eps_rel:float, norm='l2', # relative radius; 'l2' or 'linf', see radius
@@ -114,12 +114,12 @@ def pgd(f, # estimator: callable (N,3,h,w) -> (N,3,H,W), normalised
             best, top = torch.where((now > top).view(-1,1,1,1), e, best), torch.maximum(top, now)
     return y + best
 
-# %% ../nbs/03_attacks.ipynb #9e8f20cd
+# %% ../nbs/03_attacks.ipynb #181d567e
 def fgsm(f, y, x, eps_rel, norm='linf', loss=mse): # as in pgd
     "One full step from `y` along the sign of the gradient (l-inf) or the gradient itself (l2). Goodfellow et al. 2015."
     return pgd(f, y, x, eps_rel, norm, iterations=1, step=1., random_start=False, loss=loss)
 
-# %% ../nbs/03_attacks.ipynb #d0292323
+# %% ../nbs/03_attacks.ipynb #37ed78b8
 def is_linear(f): # any estimator
     "Whether it gives its matrix by a method `linear(n)` (a layer of that name is none)."
     return callable(getattr(f, 'linear', None)) and not isinstance(f.linear, nn.Module)
@@ -169,7 +169,7 @@ def problem(f, # estimator from the upsampled image
     y, x = pair(p, scale)
     return (f, y, x) if threat=='input' else (Upsampled(f, scale), downsample(normalise(p), scale), x)
 
-# %% ../nbs/03_attacks.ipynb #7e77f4a3
+# %% ../nbs/03_attacks.ipynb #55cdafb8
 @torch.no_grad()
 def square(f, # estimator
     y, x, eps_rel:float, norm='l2', # as in pgd

@@ -9,7 +9,7 @@ __all__ = ['STATISTICS', 'outputs', 'smooth', 'median_smooth', 'Smoothed', 'Deno
 import torch, torch.nn as nn
 from .data import check_images
 
-# %% ../nbs/04_smoothing.ipynb #abae3ff9
+# %% ../nbs/04_smoothing.ipynb #54e62bef
 def _check(y, sigma, k, batch):
     check_images(y)
     if not 0 <= sigma < float('inf'): raise ValueError(f'sigma={sigma} must be a finite number >= 0 (the thesis uses 0 to 1.2)')

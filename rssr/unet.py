@@ -64,7 +64,7 @@ def forward(self:UNet, y:torch.Tensor # (N, 3, h, w), normalised
     with torch.autocast(y.device.type, enabled=False): y = self.first(y) # P in full precision, whatever the rest runs in
     return y + self.net(y) if self.residual else self.net(y)
 
-# %% ../nbs/02_unet.ipynb #a2115708
+# %% ../nbs/02_unet.ipynb #d9f94125
 class SplitUNet(UNet):
     "f(y) = A y + r(y): linear interpolation `first`, and `rest`, a U-Net on the small image, never larger than `bound`."
     def __init__(self, scale:int, # upsampling factor that made the input
@@ -78,7 +78,7 @@ class SplitUNet(UNet):
         self.head = nn.Conv2d(widths[0], 3*scale**2, 1)
         nn.init.zeros_(self.head.weight); nn.init.zeros_(self.head.bias)
 
-# %% ../nbs/02_unet.ipynb #0f312682
+# %% ../nbs/02_unet.ipynb #b48a0da8
 def within(r:torch.Tensor, # (N, 3, h, w), normalised
     bound:float # root mean square, in pixels
     ) -> torch.Tensor: # the nearest of that size or less, each image for itself
@@ -144,7 +144,7 @@ def save_model(model:UNet, # the network
     for p, data in ((path, raw), (path.with_suffix('.json'), (json.dumps(card, indent=1)+'\n').encode())): write_file(p, data)
     return path
 
-# %% ../nbs/02_unet.ipynb #552cd0a0
+# %% ../nbs/02_unet.ipynb #40ea1fc2
 #| code-fold: true
 def list_models(folder=WEIGHTS # where to look; the shipped weights by default
     ) -> list: # names for load_model
@@ -172,7 +172,7 @@ def load_card(name # a shipped name or the path of a .safetensors file
     except (ValueError, TypeError) as e: raise ValueError(f'{path} is no valid card ({e}): copy weights and card again') from None
     return card
 
-# %% ../nbs/02_unet.ipynb #c1ced8f4
+# %% ../nbs/02_unet.ipynb #d4e6458c
 def load_model(name, # a name from list_models(), or the path of a .safetensors file with its card beside it
     device='cpu' # where to put it
     ) -> UNet: # in evaluation mode; `.card` holds the card

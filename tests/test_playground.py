@@ -10,6 +10,7 @@ import secrets
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -133,33 +134,39 @@ def passes():
     return time.perf_counter() - start
 
 
+def move(playground, key, values):
+    "Press a key until the noise has these values, each shown before the next; the seconds until it was, as a reader would count them."
+    seconds = []
+    playground.handle('sigma_g').focus()
+    for value in values:
+        start = time.monotonic()
+        playground.page.keyboard.press(key)
+        playground.shows(rf'sigma_g {value:g}, k')
+        seconds.append(round(time.monotonic() - start, 2))
+    return seconds
+
+
 def test_the_noise_is_moved(playground):
     "The pictures and the numbers follow, soon."
     before, images = playground.shows(r'sigma_g 0.15.*\n(.*\n)*.*smoothed g.*')[0], playground.page.locator('.jp-OutputArea figure img')
     assert images.count() == 8
     old = images.nth(5).get_attribute('src')
-    playground.handle('sigma_g').focus()
-    seconds = []
-    for _ in range(5):
-        playground.page.keyboard.press('ArrowRight')
-        playground.shows('working')
-        seconds.append(float(playground.shows(r'done in ([\d.]+) s')[1]))
+    seconds = move(playground, 'ArrowRight', (.2, .25, .3, .35, .4))
     after = playground.shows(r'sigma_g 0.4\D.*\n(.*\n)*.*smoothed g.*')[0]
-    assert after != before and images.nth(5).get_attribute('src') != old
+    assert after.split('\n')[-1] != before.split('\n')[-1] and images.nth(5).get_attribute('src') != old  # numbers and picture
     print('seconds for a change of sigma_g:', seconds)
-    assert min(seconds) < max(1.5, 3 * passes())  # the second where the machine is busy with something else
+    assert statistics.median(seconds) < max(1.5, 3 * passes())  # the second where the machine is busy with something else
 
 
 def test_only_the_last_of_many_moves_is_computed(playground):
-    playground.handle('sigma_g').focus()
-    start = time.monotonic()
-    for _ in range(12): playground.page.keyboard.press('ArrowRight')
-    playground.shows(r'sigma_g 1\D')
-    until(lambda: playground.status().startswith('done'), playground.status)
-    one = float(re.search(r'[\d.]+', playground.status())[0])
-    assert time.monotonic() - start < 12*one  # twelve in a row would take as long as twelve
-    for _ in range(12): playground.page.keyboard.press('ArrowLeft')
-    playground.shows(r'sigma_g 0.4\D')
+    one, start = min(move(playground, 'ArrowLeft', (.35, .3))), time.monotonic()
+    for _ in range(18): playground.page.keyboard.press('ArrowRight')
+    playground.shows(r'sigma_g 1.2, k')
+    took = time.monotonic() - start
+    print(f'18 moves at once take {took:.2f} s, one {one} s')
+    assert took < 3*one  # one after the other, those that reach the kernel take several times as long
+    for _ in range(16): playground.page.keyboard.press('ArrowLeft')
+    playground.shows(r'sigma_g 0.4, k')
 
 
 def test_other_choices_follow(playground):
