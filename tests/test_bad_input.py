@@ -7,13 +7,19 @@ import pytest
 import torch
 from PIL import Image
 
+from rssr.core import write_file
+from rssr.units import radius
+from rssr.operators import pair
+from rssr.data import batches, embedded_photographs, find_images, open_photographs, Photographs, read_image
+from rssr.metrics import metrics
+from rssr.unet import UNet
+from rssr.models import list_models, load_model, PixelModel, save_model, WEIGHTS
 from rssr.attacks import pgd
-from rssr.certified import rssr_certify
-from rssr.data import Photographs, batches, embedded_photographs, find_images, open_photographs, pair, radius, read_image
-from rssr.evaluation import metrics, read_rows, rssr_evaluate, rssr_sigma, write_rows
 from rssr.smoothing import smooth
-from rssr.training import TrainConfig, load_checkpoint, rssr_train, save_checkpoint
-from rssr.unet import WEIGHTS, PixelModel, UNet, list_models, load_model, save_model, write_file
+from rssr.training import load_checkpoint, rssr_train, save_checkpoint, TrainConfig
+from rssr.sweep import read_rows, write_rows
+from rssr.evaluation import rssr_evaluate, rssr_sigma
+from rssr.certified import rssr_certify
 
 MODEL = 'x2_standard'
 CROPS = embedded_photographs()
@@ -216,8 +222,9 @@ def test_skipped_photographs_are_counted(tmp_path, capsys):
 FULL = '''
 import resource, signal, sys
 from rssr.data import Photographs
+from rssr.unet import UNet
+from rssr.models import save_model
 from rssr.evaluation import rssr_evaluate
-from rssr.unet import UNet, save_model
 out, photograph, model = sys.argv[1:]
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)             # then a write beyond the limit is an OSError, as on a full disk
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))

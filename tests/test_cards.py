@@ -8,9 +8,11 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from rssr.data import embedded_photographs, pair
-from rssr.training import TrainConfig, load_checkpoint, save_checkpoint, train, validate
-from rssr.unet import SplitUNet, list_models, load_card, load_model, model_path, network, save_model
+from rssr.operators import pair
+from rssr.data import embedded_photographs
+from rssr.unet import network, SplitUNet
+from rssr.models import list_models, load_card, load_model, model_path, save_model
+from rssr.training import load_checkpoint, save_checkpoint, train, TrainConfig, validate
 
 MODELS = list_models()
 

@@ -9,11 +9,12 @@ import time
 import pytest
 from PIL import Image
 
+from rssr.data import Crops, embedded_photographs
+from rssr.linear import Interpolation
+from rssr.models import list_models, load_card
+from rssr.training import train, TrainConfig
+from rssr.sweep import KEY, read_rows, Subject, sweep, VALUES, write_rows
 from rssr.certified import certify_photographs, read_certificates
-from rssr.data import Crops, Interpolation, embedded_photographs
-from rssr.evaluation import KEY, VALUES, Subject, read_rows, sweep, write_rows
-from rssr.training import TrainConfig, train
-from rssr.unet import list_models, load_card
 
 MODEL = max((n for n in list_models() if load_card(n)['scale'] == 2), key=lambda n: load_card(n)['sigma_f'])  # with smoothing: draws too must be repeated
 FIGURES = [k for k in KEY + VALUES if k != 'seconds']

@@ -21,8 +21,8 @@ import pytest
 import torch
 from PIL import Image
 
+from rssr.models import load_model
 from rssr.smoothing import smooth
-from rssr.unet import load_model
 
 sync_api = pytest.importorskip('playwright.sync_api')
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,10 +45,10 @@ def lab(tmp_path_factory):
     "Address of a JupyterLab with nothing but a copy of the playground, without its outputs."
     home = tmp_path_factory.mktemp('lab')
     (home / 'work').mkdir()
-    notebook = json.loads((ROOT / 'nbs/09_playground.ipynb').read_text(encoding='utf-8'))
+    notebook = json.loads((ROOT / 'nbs/20_playground.ipynb').read_text(encoding='utf-8'))
     notebook['metadata'].pop('widgets', None)
     for cell in notebook['cells']: cell.update(outputs=[]) if cell['cell_type'] == 'code' else None  # what was saved must prove nothing
-    (home / 'work/09_playground.ipynb').write_text(json.dumps(notebook), encoding='utf-8')
+    (home / 'work/20_playground.ipynb').write_text(json.dumps(notebook), encoding='utf-8')
     tracker = home / 'LAB_SETTINGS_DIR/@jupyterlab/notebook-extension/tracker.jupyterlab-settings'
     tracker.parent.mkdir(parents=True)
     tracker.write_text('{"windowingMode": "none"}')  # cells that are scrolled away stay in the page
@@ -107,7 +107,7 @@ class Page:
 def playground(browser, lab):
     "The notebook, all cells run."
     page = browser.new_page(viewport=dict(width=1400, height=1000))
-    page.goto(f'{lab[0]}/lab/tree/09_playground.ipynb?token={lab[1]}&reset', wait_until='domcontentloaded')
+    page.goto(f'{lab[0]}/lab/tree/20_playground.ipynb?token={lab[1]}&reset', wait_until='domcontentloaded')
     page.wait_for_selector('.jp-Notebook .jp-Cell', timeout=60_000)
     page.add_locator_handler(page.locator('.jp-Dialog button.jp-mod-accept'), lambda button: button.click())  # e.g. which kernel
     kernel = lambda: next((s['kernel'] for s in ask(lab, 'api/sessions') or []), {})

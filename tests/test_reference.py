@@ -4,10 +4,12 @@ import pytest
 import torch
 from scipy.optimize import brentq, minimize
 
+from rssr.units import norms, radius
+from rssr.metrics import mse
+from rssr.linear import Interpolation, linear_worst_case
+from rssr.attacks import pgd
+from rssr.smoothing import smooth, Smoothed
 from rssr.adaptive import Attack
-from rssr.attacks import linear_worst_case, mse, norms, pgd
-from rssr.data import Interpolation, radius
-from rssr.smoothing import Smoothed, smooth
 
 
 @pytest.fixture(autouse=True, scope='module')
