@@ -27,11 +27,13 @@ setup(
     install_requires=cfg['requirements'].split(),
     extras_require={'dev': cfg['dev_requirements'].split()},
     packages=find_packages(include=[cfg['lib_name'], f'{cfg["lib_name"]}.*']),
-    package_data={cfg['lib_name']: ['weights/*.safetensors', 'weights/*.json']},  # the pretrained models and their cards
+    # the pretrained models and their cards
+    package_data={cfg['lib_name']: ['weights/*.safetensors', 'weights/*.json']},
     include_package_data=False,
     entry_points={
         'console_scripts': cfg['console_scripts'].split(),
-        'nbdev': [f'{cfg["lib_name"]}={cfg["lib_name"]}._modidx:d'],  # lets other nbdev projects link to these docs
+        # lets other nbdev projects link to these docs
+        'nbdev': [f'{cfg["lib_name"]}={cfg["lib_name"]}._modidx:d'],
     },
     classifiers=[
         f'Development Status :: {cfg["status"]} - {STATUS[cfg["status"]]}',

@@ -4,206 +4,432 @@
 
 # %% auto #0
 __all__ = ['EXTENSIONS', 'EMBEDDED', 'BadImage', 'read_image', 'find_images', 'holdout', 'Photographs', 'batches', 'Crops',
-           'embedded_photographs', 'open_photographs', 'show_images']
+           'embedded_photographs', 'open_photographs', 'crop_hashes', 'show_images']
 
 # %% ../nbs/03_data.ipynb #e5e9a788
-import hashlib, os
+import hashlib
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-import numpy as np, torch, torch.nn.functional as F
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
 from PIL import Image, ImageOps
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from fastcore.basics import patch
+
+from .core import content_hash
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # %% ../nbs/03_data.ipynb #bd67ad45
 #| code-fold: true
 class BadImage(ValueError):
     "A file that cannot be used, and why."
 
-def _rgb(im):
-    if im.mode.startswith('I') or im.mode=='F':
-        a = np.asarray(im).astype(np.float64)
-        if im.mode!='F' and a.max() > 255: a = a/257              # 65535/257 = 255
-        return np.repeat(a.round().clip(0, 255).astype(np.uint8)[..., None], 3, 2)
+def _grey_as_rgb(
+    im: Image.Image,      # whole numbers of 16 or 32 bits, or floats
+) -> np.ndarray:          # uint8 (h, w, 3)
+    "Grey values beyond 8 bits, scaled to 0..255."
+    a = np.asarray(im).astype(np.float64)
+    if im.mode != 'F' and a.max() > 255: a = a/257                # 65535/257 = 255
+    return np.repeat(a.round().clip(0, 255).astype(np.uint8)[..., None], 3, 2)
+
+def _rgb(
+    im: Image.Image,      # of any mode, upright
+) -> np.ndarray:          # uint8 (h, w, 3)
+    "The picture in colour, on white paper."
+    if im.mode.startswith('I') or im.mode == 'F': return _grey_as_rgb(im)
     if 'A' in im.getbands() or 'transparency' in im.info:
         im = im.convert('RGBA')
         im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
     return np.asarray(im.convert('RGB'))
 
-def read_image(path # a JPEG, PNG, WebP or BMP file
-    ) -> np.ndarray: # uint8 (h, w, 3), upright RGB
+def read_image(
+    path: str | Path,     # a JPEG, PNG, WebP or BMP file
+) -> np.ndarray:          # uint8 (h, w, 3), upright RGB
     "Read one file. Raises FileNotFoundError if there is none, BadImage if it cannot be decoded."
     try:
         with Image.open(path) as im: return _rgb(ImageOps.exif_transpose(im))
-    except FileNotFoundError: raise FileNotFoundError(f'{path} does not exist') from None
+    except FileNotFoundError:
+        raise FileNotFoundError(f'{path} does not exist') from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
-        raise BadImage(f'{path} cannot be read as an image ({e}): replace or remove it, or skip such files with skip_bad=True (--skip-bad)') from None
+        remedy = 'replace or remove it, or skip such files with skip_bad=True (--skip-bad)'
+        raise BadImage(f'{path} cannot be read as an image ({e}): {remedy}') from None
 
 # %% ../nbs/03_data.ipynb #b3563e79
 #| code-fold: true
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp')
 
-def find_images(root, # folder, however deep, or one file
-    split:str=None # 'train' or 'val': that subfolder of `root`, if it has one
-    ) -> list: # sorted paths
-    "All image files under `root`. Raises FileNotFoundError for a wrong path, ValueError for a folder without images."
+def _walk(
+    root: Path,           # a folder
+) -> Iterator[tuple[Path, list[str]]]:
+    "Each folder under `root` once, with the names of its files; hidden folders are left out."
+    seen = set()
+    for folder, subfolders, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:                                          # a link that leads back up
+            subfolders.clear()
+            continue
+        seen.add(real)
+        subfolders[:] = [s for s in subfolders if not s.startswith('.')]
+        yield Path(folder), files
+
+def _is_image(
+    name: str,            # of a file
+) -> bool:
+    "By its name: one of EXTENSIONS, and not hidden."
+    return name.lower().endswith(EXTENSIONS) and not name.startswith('.')
+
+def find_images(
+    root: str | Path,            # folder, however deep, or one file
+    split: str | None = None,    # 'train' or 'val': that subfolder of it, if it has one
+) -> list[Path]:                 # sorted
+    """All image files under `root`. Raises FileNotFoundError for a wrong path,
+    ValueError for a folder without images."""
     root = Path(root).expanduser()
-    if not root.exists(): raise FileNotFoundError(f'{root} does not exist: give a folder of photographs')
+    if not root.exists():
+        raise FileNotFoundError(f'{root} does not exist: give a folder of photographs')
     if root.is_file(): return [root]
     if split and (root/split).is_dir(): root = root/split
-    found, seen = [], set()
-    for folder, sub, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen: sub.clear(); continue                    # a link that leads back up
-        seen.add(real); sub[:] = [s for s in sub if not s.startswith('.')]
-        found += [Path(folder)/f for f in files if f.lower().endswith(EXTENSIONS) and not f.startswith('.')]
-    if not found: raise ValueError(f"{root} holds no image: looked in all its subfolders for {', '.join(EXTENSIONS)}")
+    found: list[Path] = []
+    for folder, names in _walk(root):
+        found += [folder/name for name in names if _is_image(name)]
+    if not found:
+        looked_for = ', '.join(EXTENSIONS)
+        raise ValueError(f'{root} holds no image: looked in all its subfolders for {looked_for}')
     return sorted(found)
 
 # %% ../nbs/03_data.ipynb #c00c8648
 #| code-fold: true
-def holdout(files:list, # paths
-    fraction:float=.1 # share to set aside, in (0,1)
-    ) -> tuple: # (the rest, those set aside)
-    "Split by a hash of `<class>/<file>`: stable under copying and adding files. Raises ValueError if a part would be empty."
-    def key(p): return int(hashlib.sha1('/'.join(Path(p).parts[-2:]).encode()).hexdigest()[:8], 16)/16**8
-    held = [p for p in files if key(p) < fraction]
-    rest = [p for p in files if key(p) >= fraction]
-    if not held or not rest: raise ValueError(f'{len(files)} files are too few to set {fraction:.0%} aside: give more photographs')
-    return rest, held
+def _place(
+    path: str | Path,     # of a photograph
+) -> float:               # in [0, 1)
+    "A number that follows from `<class>/<file>` and looks like chance."
+    name = '/'.join(Path(path).parts[-2:])
+    return int(hashlib.sha1(name.encode()).hexdigest()[:8], 16)/16**8
 
-# %% ../nbs/03_data.ipynb #6b69b9b1
-class Photographs(Dataset):
-    "Ground-truth crops of image files, uint8 (3, size, size). `epoch` moves the random crops; `skipped` counts bad files that `batches` left out."
-    def __init__(self, files, # list of paths
-        size:int=160, # side of the crop in pixels
-        crop:str='centre', # 'centre' or 'random'
-        flip:bool=False, # mirror every other picture at random
-        cache=None, # folder for decoded pictures, or None
-        seed:int=0): # of random crops and flips
-        if crop not in ('centre','random'): raise ValueError(f"crop={crop!r} is unknown: use 'centre' or 'random'")
-        if size < 16: raise ValueError(f'size={size} is too small: give at least 16')
-        self.files,self.size,self.crop,self.flip,self.seed = list(files),size,crop,flip,seed
-        self.cache,self.epoch,self.skipped = Path(cache) if cache else None, 0, {}
-        if self.cache: self.cache.mkdir(parents=True, exist_ok=True)
-    def __len__(self): return len(self.files)
-    @property
-    def names(self): return ['/'.join(Path(f).parts[-2:]) for f in self.files]
+def holdout(
+    files: Sequence[str | Path],    # photographs
+    fraction: float = .1,           # share to set aside, in (0, 1)
+) -> tuple[list, list]:             # (the rest, those set aside), in the order given
+    """Split by a hash of `<class>/<file>`: stable under copying and adding files.
+    Raises ValueError if a part would be empty."""
+    held = [p for p in files if _place(p) < fraction]
+    rest = [p for p in files if _place(p) >= fraction]
+    if not held or not rest:
+        message = f'{len(files)} files are too few to set {fraction:.0%} aside'
+        raise ValueError(f'{message}: give more photographs')
+    return rest, held
 
 # %% ../nbs/03_data.ipynb #fb121bc9
 #| code-fold: true
-@patch
-def decoded(self:Photographs, i:int # index
-    ) -> np.ndarray: # uint8 (h, w, 3)
-    "The whole picture `i`, from the cache if there is one."
-    if not self.cache: return read_image(self.files[i])
-    info = os.stat(self.files[i])
-    key = hashlib.sha1(f'{Path(self.files[i]).resolve()} {info.st_mtime_ns} {info.st_size}'.encode()).hexdigest()
-    kept = self.cache/f'{key}.npy'
-    try: return np.load(kept, mmap_mode='r')
-    except (OSError, ValueError, EOFError): pass                  # not there, or cut short by a full disk: decode again
-    a, part = read_image(self.files[i]), self.cache/f'{key}.{os.getpid()}.tmp'
+def _keep(
+    a: np.ndarray,        # decoded picture
+    kept: Path,           # where it shall stand
+) -> None:
+    """Write it for the next reader, who sees a whole file or none.
+    A full disk costs the cache, not the picture."""
+    part = kept.with_suffix(f'.{os.getpid()}.tmp')
     try:
         with open(part, 'wb') as f: np.save(f, a)
-        os.replace(part, kept)                                    # a reader sees a whole file or none
-    except OSError: part.unlink(missing_ok=True)                  # a full disk costs the cache, not the picture
+        os.replace(part, kept)
+    except OSError:
+        part.unlink(missing_ok=True)
+
+def _decoded(
+    path: str | Path,     # of a photograph
+    cache: Path | None,   # folder for decoded pictures, or None
+) -> np.ndarray:          # uint8 (h, w, 3)
+    "The whole picture, from the cache if there is one."
+    if not cache: return read_image(path)
+    info = os.stat(path)
+    version = f'{Path(path).resolve()} {info.st_mtime_ns} {info.st_size}'
+    kept = cache/f'{hashlib.sha1(version.encode()).hexdigest()}.npy'
+    try:
+        return np.load(kept, mmap_mode='r')
+    except (OSError, ValueError, EOFError):
+        pass                                                      # not there, or cut short
+    a = read_image(path)
+    _keep(a, kept)
     return a
 
 # %% ../nbs/03_data.ipynb #531c0adf
-@patch
-def __getitem__(self:Photographs, i:int # index
-    ) -> torch.Tensor: # uint8 (3, size, size)
-    "Crop `i`. Raises BadImage if the file is damaged or too small."
-    a, n = self.decoded(i), self.size
+#| code-fold: true
+def _check_size(
+    a: np.ndarray,        # a picture, uint8 (h, w, 3)
+    size: int,            # side of the crop, pixels
+    path: str | Path,     # of the picture, for the error
+) -> None:
+    "BadImage if a side of the picture is shorter than the crop."
     h, w = a.shape[:2]
-    if min(h, w) < n: raise BadImage(f'{self.files[i]} is {w}x{h}, smaller than the {n}x{n} crop: remove it, or skip such files with skip_bad=True (--skip-bad)')
-    rng = np.random.default_rng([self.seed, self.epoch, i])
-    top, left = (rng.integers(h-n+1), rng.integers(w-n+1)) if self.crop=='random' else ((h-n)//2, (w-n)//2)
-    a = np.array(a[top:top+n, left:left+n])
-    if self.flip and rng.random() < .5: a = a[:, ::-1]
+    if min(h, w) >= size: return
+    remedy = 'remove it, or skip such files with skip_bad=True (--skip-bad)'
+    raise BadImage(f'{path} is {w}x{h}, smaller than the {size}x{size} crop: {remedy}')
+
+def _cut(
+    a: np.ndarray,               # a picture, uint8 (h, w, 3), no side shorter than the crop
+    size: int,                   # side of the crop, pixels
+    crop: str,                   # 'centre' or 'random'
+    flip: bool,                  # whether to mirror every other crop
+    rng: np.random.Generator,    # of the crop and the flip
+) -> Tensor:                     # uint8 (3, size, size)
+    "One crop of a picture."
+    down, right = a.shape[0] - size, a.shape[1] - size            # room to move
+    if crop == 'random':
+        top, left = rng.integers(down + 1), rng.integers(right + 1)
+    else:
+        top, left = down//2, right//2
+    a = a[top:top + size, left:left + size]
+    if flip and rng.random() < .5: a = a[:, ::-1]
     return torch.from_numpy(a.copy()).permute(2, 0, 1)
+
+# %% ../nbs/03_data.ipynb #6b69b9b1
+class Photographs(Dataset):
+    """Ground-truth crops of image files, uint8 (3, size, size).
+    `epoch` moves the random crops; `skipped` says which files are left out, and why."""
+    def __init__(
+        self,
+        files: Sequence[str | Path],         # the photographs
+        size: int = 160,                     # side of the crop in pixels, at least 16
+        crop: str = 'centre',                # 'centre' or 'random'
+        flip: bool = False,                  # mirror every other picture at random
+        cache: str | Path | None = None,     # folder for decoded pictures, or None
+        seed: int = 0,                       # of random crops and flips, >= 0
+    ) -> None:
+        if crop not in ('centre', 'random'):
+            raise ValueError(f"crop={crop!r} is unknown: use 'centre' or 'random'")
+        if size < 16: raise ValueError(f'size={size} is too small: give at least 16')
+        self.files = list(files)
+        self.size = size
+        self.crop = crop
+        self.flip = flip
+        self.cache = Path(cache) if cache else None
+        self.seed = seed
+        self.epoch = 0
+        self.skipped: dict[str, str] = {}
+        if self.cache: self.cache.mkdir(parents=True, exist_ok=True)
+
+    def __len__(self) -> int: return len(self.files)
+
+    @property
+    def names(self) -> list[str]:
+        "`<class>/<file>` of each photograph; two photographs may have the same name."
+        return ['/'.join(Path(f).parts[-2:]) for f in self.files]
+
+    def __getitem__(self, i: int) -> Tensor:
+        "Crop `i`. Raises BadImage if the file is damaged or too small."
+        a = _decoded(self.files[i], self.cache)
+        _check_size(a, self.size, self.files[i])
+        rng = np.random.default_rng([self.seed, self.epoch, i])
+        return _cut(a, self.size, self.crop, self.flip, rng)
+
+    def fingerprint(self) -> str:
+        "Hash of names, files and crop size: see `Which photographs were they?`"
+        digests = [content_hash(Path(f).read_bytes()) for f in self.files]
+        return _fingerprint(self.names, digests, self.size)
 
 # %% ../nbs/03_data.ipynb #09ceb624
 #| code-fold: true
 class _Numbered(Dataset):
-    def __init__(self, photos): self.photos = photos
-    def __len__(self): return len(self.photos)
-    def __getitem__(self, i):
-        try: return i, self.photos[i]
-        except BadImage as e: return i, e                         # handed to the main process, which decides
+    "Crops with their numbers. A bad file becomes a value: the main process decides about it."
+    def __init__(self, photos: 'Photographs | Crops') -> None: self.photos = photos
+    def __len__(self) -> int: return len(self.photos)
+    def __getitem__(self, i: int) -> tuple[int, Tensor | BadImage]:
+        try:
+            return i, self.photos[i]
+        except BadImage as e:
+            return i, e
 
-def batches(photos, # Photographs or Crops
-    batch_size:int=32, # crops a batch
-    shuffle:int=None, # seed of the order, or None for the given order
-    workers:int=0, # reading processes
-    skip_bad:bool=False): # leave bad files out and note them in `photos.skipped`
-    "Yields `(indices, x)`, x float32 pixels (N, 3, size, size) in [0,1]. Raises BadImage at a bad file, or ValueError if none is good."
-    order = range(len(photos)) if shuffle is None else torch.randperm(len(photos), generator=torch.Generator().manual_seed(shuffle)).tolist()
+def _good(
+    items: list[tuple[int, Tensor | BadImage]],    # what a batch holds
+    photos: 'Photographs | Crops',                 # notes what is left out
+    skip_bad: bool,                                # leave bad files out
+) -> list[tuple[int, Tensor]]:                     # the crops among them
+    "The crops of a batch. Raises the first BadImage unless such files are left out."
+    good = []
+    for i, item in items:
+        if isinstance(item, Tensor):
+            good.append((i, item))
+        elif skip_bad:
+            photos.skipped[photos.names[i]] = str(item)
+        else:
+            raise item
+    return good
+
+# %% ../nbs/03_data.ipynb #2f29a18f
+#| code-fold: true
+def _order(
+    count: int,             # crops
+    shuffle: int | None,    # seed, or None for the given order
+) -> Sequence[int]:
+    "The order in which crops are read."
+    if shuffle is None: return range(count)
+    generator = torch.Generator().manual_seed(shuffle)
+    return torch.randperm(count, generator=generator).tolist()
+
+def batches(
+    photos: 'Photographs | Crops',    # what to read
+    batch_size: int = 32,             # crops a batch
+    shuffle: int | None = None,       # seed of the order, or None for the given order
+    workers: int = 0,                 # reading processes
+    skip_bad: bool = False,           # leave bad files out and note them in `photos.skipped`
+) -> Iterator[tuple[Tensor, Tensor]]: # (indices (N,), pixels (N, 3, size, size) in [0,1], float32)
+    "Yields `(indices, x)`. Raises BadImage at a bad file, or ValueError if none is good."
     some = False
-    for items in DataLoader(_Numbered(photos), batch_size, sampler=order, num_workers=workers, collate_fn=list):
-        for i, e in items:
-            if isinstance(e, BadImage):
-                if not skip_bad: raise e
-                photos.skipped[photos.names[i]] = str(e)
-        good = [(i,t) for i,t in items if isinstance(t, torch.Tensor)]
-        some = some or bool(good)
-        if good: yield torch.tensor([i for i,_ in good]), torch.stack([t for _,t in good]).float()/255
-    if not some: raise ValueError(f'none of {len(photos)} files is usable, for example: {next(iter(photos.skipped.values()), "the list is empty")}')
+    for items in DataLoader(_Numbered(photos), batch_size, num_workers=workers, collate_fn=list,
+                            sampler=_order(len(photos), shuffle)):
+        good = _good(items, photos, skip_bad)
+        if not good: continue
+        some = True
+        indices = torch.tensor([i for i, _ in good])
+        yield indices, torch.stack([crop for _, crop in good]).float()/255
+    if not some:
+        example = next(iter(photos.skipped.values()), 'the list is empty')
+        raise ValueError(f'none of {len(photos)} files is usable, for example: {example}')
 
 # %% ../nbs/03_data.ipynb #b4245a28
 #| code-fold: true
 class Crops(Dataset):
-    "Crops held in memory: `images` uint8 (N, 3, size, size) and a name for each."
-    def __init__(self, images, names):
-        if len(images)!=len(names): raise ValueError(f'{len(images)} images but {len(names)} names')
-        self.images,self.names,self.skipped,self.epoch = images,list(names),{},0
-    def __len__(self): return len(self.images)
-    def __getitem__(self, i): return self.images[i]
+    "Crops held in memory, uint8 (3, size, size), with the interface of `Photographs`."
+    def __init__(
+        self,
+        images: Tensor,          # uint8 (N, 3, size, size)
+        names: Sequence[str],    # one for each image
+    ) -> None:
+        if len(images) != len(names):
+            raise ValueError(f'{len(images)} images but {len(names)} names')
+        self.images = images
+        self.names = list(names)
+        self.skipped: dict[str, str] = {}
+        self.epoch = 0
 
+    def __len__(self) -> int: return len(self.images)
+
+    def __getitem__(self, i: int) -> Tensor: return self.images[i]
+
+    def fingerprint(self) -> str:
+        "Hash of names, crops and crop size: see `Which photographs were they?`"
+        digests = [content_hash(image) for image in self.images]
+        return _fingerprint(self.names, digests, self.images.shape[-1])
+
+# %% ../nbs/03_data.ipynb #466f65ce
+#| code-fold: true
 EMBEDDED = ('astronaut', 'chelsea', 'coffee', 'rocket', 'stereo_motorcycle')
 
-def embedded_photographs(size:int=160 # side of a crop
-    ) -> Crops: # disjoint crops, uint8
+def _squares(
+    a: np.ndarray,        # a picture, uint8 (h, w, 3)
+    size: int,            # side of a square, pixels
+) -> np.ndarray:          # uint8 (squares, 3, size, size), row by row
+    "Disjoint squares around the centre."
+    h, w = a.shape[:2]
+    rows, columns = h//size, w//size
+    top, left = (h - rows*size)//2, (w - columns*size)//2
+    a = a[top:top + rows*size, left:left + columns*size]
+    a = a.reshape(rows, size, columns, size, 3)
+    return a.transpose(0, 2, 4, 1, 3).reshape(-1, 3, size, size)
+
+def embedded_photographs(
+    size: int = 160,      # side of a crop, pixels
+) -> Crops:               # disjoint crops, uint8, named 'chelsea 1' and so on
     "scikit-image's photographs, cut into disjoint squares around the centre of each."
     from skimage import data
     images, names = [], []
     for name in EMBEDDED:
         a = getattr(data, name)()
-        a = a[0] if isinstance(a, tuple) else a                   # the left eye of the stereo pair
-        (h, w), (r, c) = a.shape[:2], (a.shape[0]//size, a.shape[1]//size)
-        a = a[(h-r*size)//2:, (w-c*size)//2:][:r*size, :c*size]
-        images += list(a.reshape(r, size, c, size, 3).transpose(0, 2, 4, 1, 3).reshape(-1, 3, size, size))
-        names += [f'{name} {i}' for i in range(r*c)]
-    return Crops(torch.from_numpy(np.stack(images)), names)
+        if isinstance(a, tuple): a = a[0]                         # the left eye of the stereo pair
+        squares = _squares(a, size)
+        images.append(squares)
+        names += [f'{name} {i}' for i in range(len(squares))]
+    return Crops(torch.from_numpy(np.concatenate(images)), names)
 
 # %% ../nbs/03_data.ipynb #65273725
 #| code-fold: true
-def open_photographs(data=None, # folder, file or list of files; None for the embedded photographs
-    split:str=None, # 'train' or 'val', see find_images
-    images:int=None, # only this many, spread evenly
-    **kw): # passed to Photographs
+def open_photographs(
+    data: str | Path | list | None = None,    # folder, file, list of files; None: embedded ones
+    split: str | None = None,                 # 'train' or 'val': that subfolder, if there is one
+    images: int | None = None,                # only this many, spread evenly; all by default
+    size: int = 160,                          # side of a crop, pixels
+    **kw,                                     # crop, flip, cache, seed of a dataset of files
+) -> Photographs | Crops:
     "`Photographs` of a folder, or the embedded `Crops`. Raises ValueError if `images` is below 1."
     if images is not None and images < 1: raise ValueError(f'images={images} must be at least 1')
-    photos = embedded_photographs() if data is None else Photographs(data if isinstance(data, list) else find_images(data, split), **kw)
-    if images is None or images >= len(photos): return photos
-    keep = np.linspace(0, len(photos)-1, images).round().astype(int).tolist()
-    if isinstance(photos, Photographs): return Photographs([photos.files[i] for i in keep], **kw)
-    return Crops(photos.images[keep], [photos.names[i] for i in keep])
+    if data is None:
+        crops = embedded_photographs(size)
+        keep = _spread(len(crops), images)
+        return Crops(crops.images[keep], [crops.names[i] for i in keep])
+    files = data if isinstance(data, list) else find_images(data, split)
+    keep = _spread(len(files), images)
+    return Photographs([files[i] for i in keep], size, **kw)
+
+def _spread(
+    count: int,             # photographs that there are
+    images: int | None,     # wanted, None for all
+) -> list[int]:             # which to take
+    "So many of them, evenly spread over the list."
+    if images is None or images >= count: return list(range(count))
+    return np.linspace(0, count - 1, images).round().astype(int).tolist()
+
+# %% ../nbs/03_data.ipynb #309a57e6
+#| code-fold: true
+def crop_hashes(
+    x: Tensor,            # pixels in [0,1], (N, 3, h, w), float
+) -> list[str]:           # 16 hexadecimal digits for each image
+    """What each image shows, whatever its name or its batch.
+    ValueError for what is not pixels in [0,1]."""
+    if x.dtype == torch.uint8 or (x.numel() and not 0 <= x.min() <= x.max() <= 1):
+        raise ValueError(f'x is {x.dtype} and reaches from {x.min()} to {x.max()}: '
+                         'give pixels in [0,1], as batches or to_pixels do')
+    return [content_hash(image) for image in (255*x).round().byte()]
+
+# %% ../nbs/03_data.ipynb #0c2d747b
+#| code-fold: true
+def _fingerprint(
+    names: Sequence[str],      # of the photographs, in their order
+    digests: Sequence[str],    # of their contents
+    size: int,                 # side of the crop, pixels
+) -> str:                      # 16 hexadecimal digits
+    "What a set of photographs is: names, contents, crop size."
+    lines = [f'{size}', *(f'{digest} {name}' for name, digest in zip(names, digests))]
+    return content_hash(os.fsencode('\n'.join(lines)))
 
 # %% ../nbs/03_data.ipynb #78ab1b4e
 #| code-fold: true
-def show_images(images, # pixels, iterable of (3, h, w), row by row
-    titles=None, # text above each
-    captions=None, # text beneath each
-    columns:int=None, # pictures a row; all in one row by default
-    size:float=1.9): # inches a picture
-    "Draw pictures in a grid and return the matplotlib figure."
+def _empty_grid(
+    rows: int,            # of pictures
+    columns: int,         # pictures a row
+    size: float,          # of a picture, inches
+    lines: int,           # of the longest title
+    captions: bool,       # whether there is text beneath
+) -> tuple['Figure', list]:    # the figure and its axes, row by row
+    "Room for pictures and their texts, without frames."
     import matplotlib.pyplot as plt
-    images = list(images); columns = columns or len(images); rows = -(-len(images)//columns)
-    lines = max((1 + t.count('\n') for t in titles or ()), default=0)
-    fig, axes = plt.subplots(rows, columns, figsize=(columns*size, rows*(size + .15*(lines + bool(lines)) + .2*bool(captions))), squeeze=False, layout='constrained')
+    height = size + (.15*(lines + 1) if lines else 0) + (.2 if captions else 0)
+    fig, axes = plt.subplots(rows, columns, figsize=(columns*size, rows*height),
+                             squeeze=False, layout='constrained')
     for ax in axes.flat: ax.axis('off')
-    for i, (ax, im) in enumerate(zip(axes.flat, images)):
-        ax.imshow(im.detach().cpu().permute(1,2,0).clamp(0,1).numpy(), interpolation='nearest')
+    return fig, list(axes.flat)
+
+def show_images(
+    images: Iterable[Tensor],                 # pixels in [0,1], (3, h, w), row by row
+    titles: Sequence[str] | None = None,      # text above each
+    captions: Sequence[str] | None = None,    # text beneath each
+    columns: int | None = None,               # pictures a row; all in one row by default
+    size: float = 1.9,                        # inches a picture
+) -> 'Figure':
+    "Draw pictures in a grid and return the matplotlib figure."
+    images = list(images)
+    columns = columns or len(images)
+    lines = max((1 + t.count('\n') for t in titles or ()), default=0)
+    fig, axes = _empty_grid(math.ceil(len(images)/columns), columns, size, lines, bool(captions))
+    for i, (ax, image) in enumerate(zip(axes, images)):
+        pixels = image.detach().cpu().permute(1, 2, 0).clamp(0, 1).numpy()
+        ax.imshow(pixels, interpolation='nearest')
         if titles: ax.set_title(titles[i], fontsize=8)
-        if captions: ax.text(.5, -.03, captions[i], transform=ax.transAxes, ha='center', va='top', fontsize=8)
+        if captions:
+            ax.text(.5, -.03, captions[i], transform=ax.transAxes,
+                    ha='center', va='top', fontsize=8)
     return fig

@@ -7,138 +7,334 @@ __all__ = ['SIGMA_FS', 'EPS_RELS', 'FAMILIES', 'GRID', 'thesis_family', 'residua
            'family', 'train_grid', 'grid_models', 'grid_command', 'rssr_grid']
 
 # %% ../nbs/12_grid.ipynb #e3168e54
-import fnmatch, os, subprocess, sys, time
+import fnmatch
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+
+from tqdm import tqdm
+
 from .core import check_device, command, progress
 from .data import find_images, holdout
 from .models import list_models, load_card
 from .training import TrainConfig
 
 # %% ../nbs/12_grid.ipynb #d27f5691
-SIGMA_FS, EPS_RELS = (.05, .1, .2, .3, .4, .5, 1.), (.01, .02, .05, .1, .2) # noise and radii of the thesis
+SIGMA_FS = (.05, .1, .2, .3, .4, .5, 1.)      # noise in training
+EPS_RELS = (.01, .02, .05, .1, .2)            # radii of the adversary in training
 
-def _thirteen(family, scale, standard, smoothing, adversarial):
-    "The thesis's 13 settings in one family."
-    start = f'x{scale}_{family}_'.replace('residual_', '')
-    yield TrainConfig(start + 'standard', scale, **standard)
-    for s in SIGMA_FS: yield TrainConfig(f'{start}smoothing_{s:g}', scale, sigma_f=s, **smoothing)
-    for e in EPS_RELS: yield TrainConfig(f'{start}adversarial_{e:g}', scale, eps_rel=e, **adversarial)
+def _with_noise(
+    recipe: TrainConfig,      # what they have in common
+    names: str,               # beginning of their names, for example x2_thesis
+) -> Iterator[TrainConfig]:   # 7
+    "One network for each noise level."
+    for sigma in SIGMA_FS:
+        yield replace(recipe, name=f'{names}_smoothing_{sigma:g}', sigma_f=sigma)
+
+def _with_adversary(
+    recipe: TrainConfig,      # what they have in common
+    names: str,               # beginning of their names
+) -> Iterator[TrainConfig]:   # 5
+    "One network for each radius."
+    for eps_rel in EPS_RELS:
+        yield replace(recipe, name=f'{names}_adversarial_{eps_rel:g}', eps_rel=eps_rel)
 
 # %% ../nbs/12_grid.ipynb #6b5cb44d
-def thesis_family(scale:int # 2 or 4
-    ): # yields 13 TrainConfig
-    "The thesis's recipe in batches of 16, on fewer images; all but the undefended network start from that one."
-    how = dict(residual=False, schedule='constant', lr=1e-3, precision='bfloat16')
-    more = how | dict(epochs=12, init=f'x{scale}_thesis_standard')
-    return _thirteen('thesis', scale, how | dict(epochs=40), more, more | dict(attack_step=.5))
+def thesis_family(
+    scale: int,               # 2 or 4
+) -> Iterator[TrainConfig]:   # 13
+    "The thesis's: no residual, constant learning rate, 5 attack steps of eps/2."
+    thesis = TrainConfig(scale=scale, residual=False, schedule='constant', lr=1e-3,
+                         precision='bfloat16')
+    standard = replace(thesis, name=f'x{scale}_thesis_standard', epochs=40)
+    defended = replace(thesis, epochs=12, init=standard.name)
+    yield standard
+    yield from _with_noise(defended, f'x{scale}_thesis')
+    yield from _with_adversary(replace(defended, attack_step=.5), f'x{scale}_thesis')
 
 # %% ../nbs/12_grid.ipynb #441acb59
-def residual_family(scale:int # 2 or 4
-    ): # yields 13 TrainConfig
-    "Residual form, falling learning rate; those against an adversary start from the undefended network."
-    first = dict(epochs=40) if scale==2 else dict(epochs=20, lr=1e-3, init='x2_standard', precision='bfloat16')
-    noise = dict(epochs=20, lr=5e-3, precision='bfloat16')        # from scratch: from the undefended network they never arrive
-    adversary = dict(epochs=20, lr=1e-3, attack_iterations=3, init=f'x{scale}_standard')
-    for c in _thirteen('residual', scale, first, noise, adversary): yield replace(c, epochs={.02: 16, .05: 12}.get(c.eps_rel, c.epochs))
+def residual_family(
+    scale: int,               # 2 or 4
+) -> Iterator[TrainConfig]:   # 13
+    "Residual form, falling learning rate."
+    if scale == 2:
+        standard = TrainConfig('x2_standard', scale, epochs=40)
+    else:
+        standard = TrainConfig(f'x{scale}_standard', scale, epochs=20, lr=1e-3,
+                               init='x2_standard', precision='bfloat16')
+    noise = TrainConfig(scale=scale, epochs=20, lr=5e-3, precision='bfloat16')
+    adversary = TrainConfig(scale=scale, lr=1e-3, attack_iterations=3,
+                            init=standard.name)
+    epochs = {.02: 16, .05: 12}                        # 20 for the other radii
+    yield standard
+    yield from _with_noise(noise, f'x{scale}')
+    for cfg in _with_adversary(adversary, f'x{scale}'):
+        yield replace(cfg, epochs=epochs.get(cfg.eps_rel, 20))
 
 # %% ../nbs/12_grid.ipynb #12b7c6cb
-def projected_family(scale:int # 2 or 4
-    ): # yields 16 TrainConfig
-    "P in front, averaged weights; 'robust' for all radii, 'combined' with noise and adversary."
-    how = dict(projection=True, precision='bfloat16', lr=1e-3, ema=.995)
-    adversary = how | dict(attack_iterations=3, batch_size=8, epochs=6, init=f'x{scale}_robust')
-    every, hard = adversary | dict(draw='uniform', loss='relative'), dict(attack_iterations=5, attack_step=.8, epochs=5)
-    first = dict(epochs=20, init='x2_adversarial_0.05') if scale==2 else dict(epochs=8, init='x2_robust', attack_iterations=4, attack_step=.8)
-    yield TrainConfig(f'x{scale}_robust', scale, eps_rel=.25, **every | first)
-    yield TrainConfig(f'x{scale}_combined', scale, sigma_f=.1, eps_rel=.1, **every)
-    for c in list(_thirteen('projected', scale, {}, how | dict(epochs=20, lr=5e-3), adversary))[1:]:
-        yield replace(c, **hard) if c.eps_rel >= .1 else c # a large ball takes more steps to cross
-    yield replace(c, name=c.name.replace('0.2', '0.4'), eps_rel=.4, **hard | dict(epochs=8, init=c.name)) # for use at half its radius
-    yield TrainConfig(f'x{scale}_robust_long', scale, eps_rel=.25, **every | dict(attack_iterations=4, attack_step=.8, epochs=16, init=f'x{scale}_robust'))
+def _robust(
+    every: TrainConfig,       # recipe of those for all radii
+) -> TrainConfig:
+    "One network for all radii, from the best start that there is at its scale."
+    robust = replace(every, name=f'x{every.scale}_robust', eps_rel=.25)
+    if every.scale == 2: return replace(robust, epochs=20, init='x2_adversarial_0.05')
+    return replace(robust, epochs=8, init='x2_robust',
+                   attack_iterations=4, attack_step=.8)
+
+def _for_one_radius(
+    adversary: TrainConfig,   # recipe of those against an adversary
+) -> Iterator[TrainConfig]:   # 6
+    "One network for each radius; a large ball takes more steps to cross."
+    hard = replace(adversary, attack_iterations=5, attack_step=.8, epochs=5)
+    names = f'x{adversary.scale}_projected_adversarial'
+    for eps_rel in EPS_RELS:
+        recipe = hard if eps_rel >= .1 else adversary
+        yield replace(recipe, name=f'{names}_{eps_rel:g}', eps_rel=eps_rel)
+    yield replace(hard, name=f'{names}_0.4', eps_rel=.4, epochs=8, init=f'{names}_0.2')
+
+# %% ../nbs/12_grid.ipynb #1ffa5fdb
+def projected_family(
+    scale: int,               # 2 or 4
+) -> Iterator[TrainConfig]:   # 16
+    "P in front, averaged weights: for all radii, with noise, and for one radius each."
+    projected = TrainConfig(scale=scale, projection=True, precision='bfloat16',
+                            lr=1e-3, ema=.995)
+    noise = replace(projected, epochs=20, lr=5e-3)
+    robust = f'x{scale}_robust'
+    adversary = replace(projected, attack_iterations=3, batch_size=8, epochs=6,
+                        init=robust)
+    every = replace(adversary, draw='uniform', loss='relative')
+    yield _robust(every)
+    yield replace(every, name=f'x{scale}_combined', sigma_f=.1, eps_rel=.1)
+    yield from _with_noise(noise, f'x{scale}_projected')
+    yield from _for_one_radius(adversary)
+    yield replace(every, name=f'{robust}_long', eps_rel=.25, epochs=16,
+                  attack_iterations=4, attack_step=.8)
 
 # %% ../nbs/12_grid.ipynb #63346063
-def split_family(scale:int # 2 or 4
-    ): # yields 3 TrainConfig
-    "Linear part and bounded rest (@eq-split), trained for the mean under noise (@eq-mean-loss)."
-    how = dict(threat='input' if scale==2 else 'lowres', loss='mean', bound=.05, epochs=30, lr=4e-3, schedule='onecycle', ema=.99, precision='bfloat16')
-    for s in (.5, 1., 2.) if scale==2 else (.5, .7, 1.): yield TrainConfig(f'x{scale}_split_{s:g}', scale, sigma_f=s, **how)
+def split_family(
+    scale: int,               # 2 or 4
+) -> Iterator[TrainConfig]:   # 3
+    "Linear part and bounded part (@eq-split), one network for each noise level."
+    where = 'input' if scale == 2 else 'measurement'
+    noise = (.5, 1., 2.) if scale == 2 else (.5, .7, 1.)
+    for sigma in noise:
+        yield TrainConfig(
+            name=f'x{scale}_split_{sigma:g}',
+            scale=scale,
+            sigma_f=sigma,
+            threat=where,
+            loss='mean',
+            bound=.05,
+            epochs=30,
+            lr=4e-3,
+            schedule='onecycle',
+            ema=.99,
+            precision='bfloat16',
+        )
 
 # %% ../nbs/12_grid.ipynb #2d18219a
-FAMILIES = dict(thesis=thesis_family, residual=residual_family, projected=projected_family, split=split_family)
-GRID = {c.name: c for scale in (2, 4) for family in FAMILIES.values() for c in family(scale)}
+FAMILIES = dict(
+    thesis=thesis_family,
+    residual=residual_family,
+    projected=projected_family,
+    split=split_family,
+)
 
-def family(name:str # of a model in `GRID`
-    ) -> str: # a key of `FAMILIES`
+def _grid() -> dict[str, TrainConfig]:
+    "Every line of the grid by its name, x2 first."
+    lines = {}
+    for scale in (2, 4):
+        for make in FAMILIES.values():
+            for cfg in make(scale): lines[cfg.name] = cfg
+    return lines
+
+GRID = _grid()
+
+def family(
+    name: str,                # of a model in `GRID`
+) -> str:                     # a key of `FAMILIES`
     "Which family a model belongs to. ValueError if it is not in the grid."
-    if name not in GRID: raise ValueError(f'{name!r} is no model of the grid: see {", ".join(list(GRID)[:3])}, ...')
-    c = GRID[name]
-    return 'split' if c.bound else 'projected' if c.projection else 'residual' if c.residual else 'thesis'
+    if name not in GRID:
+        some = ', '.join(list(GRID)[:3])
+        raise ValueError(f'{name!r} is no model of the grid: see {some}, ...')
+    cfg = GRID[name]
+    if cfg.bound: return 'split'
+    if cfg.projection: return 'projected'
+    return 'residual' if cfg.residual else 'thesis'
 
 # %% ../nbs/12_grid.ipynb #1a2907c8
 #| code-fold: true
-def _arguments(cfg):
-    "The options of `rssr_train` that say the same as `cfg`."
-    for k, v in asdict(cfg).items():
-        if isinstance(v, bool): yield f"--{'' if v else 'no-'}{k.replace('_', '-')}"
-        elif v is not None: yield from (f"--{k.replace('_', '-')}", str(v))
+def _arguments(
+    cfg: TrainConfig,         # recipe
+) -> list[str]:
+    "The options of `rssr_train` that say the same."
+    words = []
+    for name, value in asdict(cfg).items():
+        option = name.replace('_', '-')
+        if value is True: words.append(f'--{option}')
+        elif value is False: words.append(f'--no-{option}')
+        elif value is not None: words += [f'--{option}', str(value)]
+    return words
 
 # %% ../nbs/12_grid.ipynb #3d93e29e
 #| code-fold: true
-def _begin(c, data, out, jobs, extra):
+_COMMAND = 'from rssr.training import rssr_train; rssr_train()'
+
+def _begin(
+    cfg: TrainConfig,         # recipe
+    data: str | Path,         # folder of photographs
+    out: Path,                # folder for weights, card and log
+    threads: int,             # of the process
+    extra: Sequence[str],     # more options of rssr_train
+) -> subprocess.Popen:
     "Start one training as a process; its words go to a log."
-    env = dict(os.environ, OMP_NUM_THREADS=str(max(1, (os.cpu_count() or 1)//jobs)))
-    run = [sys.executable, '-c', 'from rssr.training import rssr_train; rssr_train()', *_arguments(c), '--data', str(data), '--out', str(out), *extra]
-    with open(out/f'{c.name}.log', 'w') as log: return subprocess.Popen(run, env=env, stdout=log, stderr=log)
+    run = [sys.executable, '-c', _COMMAND, *_arguments(cfg)]
+    run += ['--data', str(data), '--out', str(out), *extra]
+    env = dict(os.environ, OMP_NUM_THREADS=str(threads))
+    with open(_log(out, cfg.name), 'w') as log:
+        return subprocess.Popen(run, env=env, stdout=log, stderr=log)
+
+def _log(
+    out: Path,                # folder of a grid
+    name: str,                # of a model
+) -> Path:
+    "Where a training says how it goes."
+    return out/f'{name}.log'
+
+def _last_words(path: Path) -> str:
+    "The last line of a log."
+    lines = path.read_text().strip().splitlines()
+    return lines[-1] if lines else 'no word'
+
+# %% ../nbs/12_grid.ipynb #25545439
+#| code-fold: true
+def _ready(
+    waiting: dict[str, TrainConfig],       # by names of models
+    running: dict[str, subprocess.Popen],  # by names of models
+) -> list[str]:
+    "Names of those that can begin: what they start from is not still to be trained."
+    unfinished = {*waiting, *running}
+    return [name for name, cfg in waiting.items()
+            if cfg.init == name or cfg.init not in unfinished]
+
+def _collect(
+    running: dict[str, subprocess.Popen],  # by names of models; those that have ended are taken out
+    bar: tqdm,                             # moved on by each of them
+) -> list[str]:                            # names of those that failed
+    "See which trainings have ended."
+    failed = []
+    for name in [*running]:
+        if running[name].poll() is None: continue
+        if running.pop(name).returncode: failed.append(name)
+        bar.update()
+    return failed
+
+def _end(
+    running: dict[str, subprocess.Popen],  # by names of models
+) -> None:
+    "End trainings that still run, and wait until they have."
+    for process in running.values():
+        process.terminate()
+        process.wait()
 
 # %% ../nbs/12_grid.ipynb #7ed8f5aa
-def train_grid(configs, # of TrainConfig, in the order in which to start
-    data, out='runs', # folder of photographs; folder for weights, cards, logs
-    jobs:int=1, # models at a time
-    extra=() # more options of rssr_train
-    ) -> list: # paths of the weights
-    "Train models side by side. RuntimeError names those that failed, when all others have ended."
+def train_grid(
+    configs: Sequence[TrainConfig],      # in the order in which to start
+    data: str | Path,                    # folder of photographs
+    out: str | Path = 'runs',            # folder for weights, cards, logs
+    jobs: int = 1,                       # models at a time
+    extra: Sequence[str] = (),           # more options of rssr_train
+) -> list[Path]:                         # the weights
+    """Train models side by side. ValueError if jobs < 1.
+
+    RuntimeError names those that failed, when all others have ended.
+    """
     if jobs < 1: raise ValueError(f'jobs={jobs} must be at least 1')
-    out = Path(out); out.mkdir(parents=True, exist_ok=True)
-    waiting, running, bad = {c.name: c for c in configs}, {}, {}
-    with progress(None, 'models', len(waiting)) as bar:
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    failed = _run_all(configs, data, out, jobs, extra)
+    if failed:
+        words = [f'{name}: {_last_words(_log(out, name))}' for name in failed]
+        raise RuntimeError('; '.join(words) + f' (logs in {out})')
+    return [out/f'{cfg.name}.safetensors' for cfg in configs]
+
+def _run_all(
+    configs: Sequence[TrainConfig],      # as in train_grid
+    data: str | Path,                    # as in train_grid
+    out: Path,                           # as in train_grid
+    jobs: int,                           # as in train_grid
+    extra: Sequence[str],                # as in train_grid
+) -> list[str]:                          # names of those that failed
+    "Keep `jobs` trainings running until all have ended; if interrupted, end them."
+    threads = max(1, (os.cpu_count() or 1)//jobs)
+    waiting = {cfg.name: cfg for cfg in configs}
+    running: dict[str, subprocess.Popen] = {}
+    failed: list[str] = []
+    with progress([], 'models', len(waiting)) as bar:
         try:
             while waiting or running:
-                for n in [n for n, c in waiting.items() if c.init not in {*waiting, *running} or c.init==n][:jobs-len(running)]:
-                    running[n] = _begin(waiting.pop(n), data, out, jobs, extra)
-                for n in [n for n, p in running.items() if p.poll() is not None]:
-                    if running.pop(n).returncode: bad[n] = ((out/f'{n}.log').read_text().strip().splitlines() or ['no word'])[-1]
-                    bar.update()
+                for name in _ready(waiting, running)[:jobs - len(running)]:
+                    running[name] = _begin(waiting.pop(name), data, out, threads, extra)
+                failed += _collect(running, bar)
                 time.sleep(.1)
         finally:
-            for p in running.values(): p.terminate(); p.wait()
-    if bad: raise RuntimeError('; '.join(f'{n}: {why}' for n, why in bad.items()) + f' (logs in {out})')
-    return [out/f'{c.name}.safetensors' for c in configs]
+            _end(running)
+    return failed
 
 # %% ../nbs/12_grid.ipynb #c4db8cab
 #| code-fold: true
-def grid_models(pattern:str # names of `GRID`, comma-separated, with * and ? as in a shell
-    ) -> list: # of TrainConfig, in the order of the grid
+def grid_models(
+    pattern: str,                # names of `GRID`, comma-separated, with ? and stars as in a shell
+) -> list[TrainConfig]:          # in the order of the grid
     "The lines that a pattern names. ValueError if a part of it names none."
-    parts = [p.strip() for p in pattern.split(',')]
-    if lost := [p for p in parts if not fnmatch.filter(GRID, p)]: raise ValueError(f'{lost[0]!r} names no model of the grid: try x2_*, x4_thesis_* or x2_robust')
-    return [c for n, c in GRID.items() if any(fnmatch.fnmatch(n, p) for p in parts)]
+    parts = [part.strip() for part in pattern.split(',')]
+    for part in parts:
+        if not fnmatch.filter(GRID, part):
+            raise ValueError(f'{part!r} names no model of the grid: '
+                             'try x2_*, x4_thesis_* or x2_robust')
+    return [cfg for name, cfg in GRID.items() if any(fnmatch.fnmatch(name, part) for part in parts)]
 
-def grid_command(models:str='*', # comma-separated names or patterns
-    data:str='', # folder of photographs; its subfolder train is used if there is one
-    out:str='runs', # folder for weights, cards and logs
-    jobs:int=1, # models at a time
-    device:str='cpu', # cpu, cuda, ...
-    cache:str='', # folder for decoded photographs; none by default
-    skip_bad:bool=False): # leave damaged and small files out, and say how many
+def _with_starts(
+    configs: list[TrainConfig],  # lines of the grid
+) -> list[TrainConfig]:          # those that others start from before them
+    "With all networks that these start from and that do not ship."
+    there = {'', *list_models(), *(cfg.name for cfg in configs)}
+    missing = {cfg.init for cfg in configs} - there
+    if not missing: return configs
+    return _with_starts([GRID[name] for name in sorted(missing)] + configs)
+
+# %% ../nbs/12_grid.ipynb #42d261cc
+#| code-fold: true
+def grid_command(
+    models: str = '*',           # comma-separated names or patterns
+    data: str = '',              # folder of photographs; its subfolder train if there is one
+    out: str = 'runs',           # folder for weights, cards and logs
+    jobs: int = 1,               # models at a time
+    device: str = 'cpu',         # cpu, cuda, ...
+    cache: str = '',             # folder for decoded photographs; none by default
+    skip_bad: bool = False,      # leave damaged and small files out, and say how many
+) -> None:
     "Train models of the grid side by side, or go on where they stopped."
-    configs = grid_models(models)
-    while more := {c.init for c in configs} - {'', *(c.name for c in configs), *list_models()}: configs = [GRID[n] for n in sorted(more)] + configs
-    if not data: return print(*(' '.join(_arguments(c)) for c in configs), sep='\n')
-    check_device(device), holdout(find_images(data, 'train')) # a wrong folder fails here, once
-    for path in train_grid(configs, data, out, jobs, ['--device', device, *(['--cache', cache] if cache else []), *(['--skip-bad'] if skip_bad else [])]):
-        v = load_card(path)['validation']; print(f"{path}: validation PSNR {v['psnr']:.2f} dB on {v['n']} photographs")
+    configs = _with_starts(grid_models(models))
+    if not data:
+        for cfg in configs: print(*_arguments(cfg))
+        return
+    check_device(device)
+    holdout(find_images(data, 'train'))               # a wrong folder fails here, once
+    extra = ['--device', device]
+    if cache: extra += ['--cache', cache]
+    if skip_bad: extra.append('--skip-bad')
+    for path in train_grid(configs, data, out, jobs, extra):
+        figures = load_card(path)['validation']
+        print(f"{path}: validation PSNR {figures['psnr']:.2f} dB on {figures['n']} photographs")
 
-def rssr_grid(argv=None):
+def rssr_grid(
+    argv: list[str] | None = None,   # arguments; the command line by default
+) -> None:
     "Console command: `grid_command`."
     command(grid_command, argv, 'rssr_grid')

@@ -6,43 +6,77 @@
 __all__ = ['mse', 'metrics', 'interval', 'paired']
 
 # %% ../nbs/04_metrics.ipynb #c1245877
-import math, torch
+import math
+
+import numpy as np
+import pandas as pd
+import torch
 from scipy import stats
+from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
-from .core import numbers
+
 from .units import to_pixels
 
 # %% ../nbs/04_metrics.ipynb #edad50be
-def mse(out:torch.Tensor, # reconstruction (N, 3, h, w)
-    x:torch.Tensor # ground truth, same shape
-    ) -> torch.Tensor: # (N,)
+def mse(
+    out: Tensor,          # reconstructions (N, 3, h, w)
+    x: Tensor,            # ground truth, same shape and units
+) -> Tensor:              # (N,)
     "Mean squared error of each image, in the units of its arguments."
     return (out - x).square().flatten(1).mean(1)
 
 # %% ../nbs/04_metrics.ipynb #1446efa5
-def metrics(out:torch.Tensor, # reconstructions (N, 3, h, w), normalised
-    x:torch.Tensor, # ground truth, normalised
-    name:str='the estimator' # for the error
-    ) -> dict: # mse, psnr (dB), ssim: (N,) each, float64
-    "Quality of each image, on pixels in [0,1]; a perfect one has PSNR 100 dB. ValueError if shapes differ or an output is not finite."
-    if out.shape!=x.shape: raise ValueError(f'reconstructions are {tuple(out.shape)}, ground truth is {tuple(x.shape)}')
-    if not out.isfinite().all(): raise ValueError(f'{int((~out.isfinite()).flatten(1).any(1).sum())} of {len(out)} reconstructions of {name} have values that are NaN or infinite: check its weights, and that it takes normalised images')
-    out, x = to_pixels(out).contiguous(), to_pixels(x).contiguous()
-    mse = (out - x).double().square().flatten(1).mean(1)
+def _check_reconstructions(
+    out: Tensor,          # reconstructions, what should be finite and shaped like x
+    x: Tensor,            # ground truth
+    name: str,            # of the estimator, for the error
+) -> None:
+    "ValueError for what cannot be measured."
+    if out.shape != x.shape:
+        raise ValueError(f'reconstructions are {tuple(out.shape)}, '
+                         f'ground truth is {tuple(x.shape)}')
+    bad = int((~out.isfinite()).flatten(1).any(1).sum())
+    if bad:
+        raise ValueError(f'{bad} of {len(out)} reconstructions of {name} have values '
+                         'that are NaN or infinite: check its weights, '
+                         'and that it takes normalised images')
+
+def metrics(
+    out: Tensor,                    # reconstructions (N, 3, h, w), normalised
+    x: Tensor,                      # ground truth, same shape, normalised
+    name: str = 'the estimator',    # for the error
+) -> dict[str, Tensor]:             # mse, psnr (dB), ssim: (N,) each, float64
+    """Quality of each image, on pixels in [0,1]; a perfect one has PSNR 100 dB.
+    ValueError if shapes differ or an output is not finite."""
+    _check_reconstructions(out, x, name)
+    out = to_pixels(out).contiguous()
+    x = to_pixels(x).contiguous()
+    error = (out - x).double().square().flatten(1).mean(1)
+    psnr = -10*error.clamp_min(1e-10).log10()
     ssim = structural_similarity_index_measure(out, x, data_range=1., reduction='none')
-    return dict(mse=mse, psnr=-10*mse.clamp_min(1e-10).log10(), ssim=ssim.double().reshape(-1))
+    assert isinstance(ssim, Tensor)
+    return dict(mse=error, psnr=psnr, ssim=ssim.double().reshape(-1))
 
 # %% ../nbs/04_metrics.ipynb #5e75045b
-def interval(values:torch.Tensor # one value an image, (N,)
-    ) -> tuple: # mean, half-width of the 95% interval (nan for one image)
+def interval(
+    values: Tensor | np.ndarray | pd.Series,    # one value an image, (N,)
+) -> tuple[float, float]:                       # mean, half-width (nan for one image)
     "Mean over images and the half-width of its 95% t-interval."
+    if not isinstance(values, Tensor): values = torch.from_numpy(np.array(values))
     n = len(values)
-    half = float(stats.t.ppf(.975, n-1)*values.std()/math.sqrt(n)) if n > 1 else math.nan
-    return float(values.mean()), half
+    mean = float(values.mean())
+    if n < 2: return mean, math.nan
+    return mean, float(stats.t.ppf(.975, n - 1)*values.std()/math.sqrt(n))
 
-def paired(a:dict, b:dict # two rows of results on the same photographs
-    ) -> tuple: # mean of a - b over images in dB, half-width of its 95% interval
-    "Difference in PSNR, image by image. ValueError if the rows stand on different photographs."
-    if a['photographs']!=b['photographs'] or a['n']!=b['n']: raise ValueError(f"{a['model']} stands on photographs {a['photographs']}, {b['model']} on {b['photographs']}: only the same ones can be paired")
-    each = lambda r: torch.tensor(numbers(r['psnr_each'].replace(' ', ',')), dtype=torch.float64)
-    return interval(each(a) - each(b))
+# %% ../nbs/04_metrics.ipynb #77f0cced
+def paired(
+    a: pd.Series,           # one value a photograph, indexed by the photograph
+    b: pd.Series,           # the same of another method, on the same photographs
+) -> tuple[float, float]:   # mean of a - b, half-width of its 95% interval
+    """Difference between two methods, photograph by photograph.
+    ValueError if they stand on different photographs."""
+    if not a.index.sort_values().equals(b.index.sort_values()):
+        common = len(a.index.intersection(b.index))
+        raise ValueError(f'one stands on {len(a)} photographs, the other on {len(b)}, '
+                         f'{common} of them the same: only the same ones can be paired')
+    return interval(a.sort_index() - b.sort_index())

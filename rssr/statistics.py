@@ -7,50 +7,85 @@ __all__ = ['shift', 'upper_probability', 'upper_mean', 'bernstein', 'shifted_mea
 
 # %% ../nbs/16_statistics.ipynb #c8454fd6
 import math
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import beta, norm
 
 # %% ../nbs/16_statistics.ipynb #08067cdf
-def shift(p, # probability under noise around y, number or array
-    t:float # eps/sigma
-    ): # float64, same shape
+def shift(
+    p: float | NDArray,    # probability under noise around y, number or array
+    t: float,              # eps/sigma; below 0 for the smallest probability instead
+) -> NDArray:              # float64, same shape
     "Largest probability of the same set under noise around y+e: @eq-shift."
     return norm.cdf(norm.ppf(p) + t)
 
 # %% ../nbs/16_statistics.ipynb #5274d9fb
-def upper_probability(k, # times seen, number or array
-    n:int, # draws
-    alpha:float # probability of error
-    ): # float64
+def upper_probability(
+    k: int | NDArray,            # times seen, number or array
+    n: int,                      # draws
+    alpha: float | NDArray,      # probability of error, one for all or one for each
+) -> NDArray:                    # float64
     "Upper confidence bound of a probability (Clopper and Pearson 1934)."
     k = np.asarray(k)
     return np.where(k >= n, 1., beta.ppf(1-alpha, k+1, np.maximum(n-k, 1)))
 
-def upper_mean(mean, n:int, alpha:float): # mean of n values in [0,1], number or array; as above
+def _divergence(
+    q: NDArray,            # probability of one coin, > 0
+    mean: NDArray,         # of the other, >= q
+) -> NDArray:              # in nats
+    "Of two coin flips: kl(q, mean)."
+    with np.errstate(divide='ignore', invalid='ignore'):
+        return q*np.log(q/mean) + np.where(q < 1, (1-q)*np.log((1-q)/(1-mean)), 0)
+
+def upper_mean(
+    mean: float | NDArray,       # of n values in [0,1], number or array
+    n: int,                      # draws
+    alpha: float,                # probability of error
+) -> NDArray:                    # float64
     "Upper confidence bound of their expectation (Hoeffding 1963, theorem 1)."
-    low, high = np.asarray(mean, float), np.ones_like(mean, float)
-    q, bound = np.clip(low, 1e-300, 1), math.log(1/alpha)/n
+    low = np.asarray(mean, float)
+    high = np.ones_like(mean, float)
+    q = np.clip(low, 1e-300, 1)
     for _ in range(60):
-        mid = (low + high)/2
-        with np.errstate(divide='ignore', invalid='ignore'): kl = q*np.log(q/mid) + np.where(q < 1, (1-q)*np.log((1-q)/(1-mid)), 0)
-        low, high = np.where(kl > bound, low, mid), np.where(kl > bound, mid, high)
+        middle = (low + high)/2
+        beyond = _divergence(q, middle) > math.log(1/alpha)/n
+        low, high = np.where(beyond, low, middle), np.where(beyond, middle, high)
     return high
 
 # %% ../nbs/16_statistics.ipynb #95cf018a
-def bernstein(variance, n:int, alpha:float): # sample variance of n values in [0,1], number or array; as above
+def bernstein(
+    variance: float | NDArray,   # sample variance of n values in [0,1], number or array
+    n: int,                      # draws, at least 2
+    alpha: float,                # probability of error
+) -> NDArray:                    # float64
     "What to add to their mean (Maurer and Pontil 2009, theorem 4)."
     L = math.log(2/alpha)
     return np.sqrt(2*np.asarray(variance)*L/n) + 7*L/(3*(n-1))
 
-def shifted_mean(h:np.ndarray, # draws under noise around y, (n,)
-    top:float, # none can be larger
-    t:float, # eps/sigma
-    alpha:float, # probability of error
-    levels:int=64 # of the integral
-    ) -> float: # upper bound of the mean under noise around y+e
-    "@eq-shifted-mean."
-    n = len(h); k = np.unique(np.geomspace(1, max(n-1, 1), levels-1).round().astype(int))[::-1]
-    k = np.append(k[k < n], 0)                                     # how many are above the level; none above the last
-    share = np.append(np.full(len(k)-1, alpha/2/max(len(k)-1, 1)), alpha/2)
-    v = np.sort(np.asarray(h, float))[n-1-k]
-    return float(v[0] + np.diff(v, append=max(top, v[-1])) @ shift(upper_probability(k, n, share), t))
+# %% ../nbs/16_statistics.ipynb #01443718
+def _counts_above(
+    n: int,                # values in the sample
+    levels: int,           # at most so many levels
+) -> NDArray:              # values above each level: falling, none above the last
+    "Which order statistics are levels of the integral: geometrically spaced ranks."
+    ranks = np.geomspace(1, max(n-1, 1), levels-1).round().astype(int)
+    above = np.unique(ranks)[::-1]
+    return np.append(above[above < n], 0)
+
+def shifted_mean(
+    h: NDArray,            # draws under noise around y, (n,)
+    top: float,            # none can be larger
+    t: float,              # eps/sigma, >= 0
+    alpha: float,          # probability of error
+    levels: int = 64,      # of the integral, at least 2
+) -> float:                # upper bound of the mean under noise around y+e
+    "Upper confidence bound of a mean where nothing was drawn: @eq-shifted-mean."
+    values = np.sort(np.asarray(h, float))
+    n = len(values)
+    above = _counts_above(n, levels)
+    others = len(above) - 1
+    alphas = np.append(np.full(others, alpha/2/max(others, 1)), alpha/2)
+    v = values[n-1-above]
+    steps = np.diff(v, append=max(top, v[-1]))
+    return float(v[0] + steps @ shift(upper_probability(above, n, alphas), t))

@@ -1,4 +1,5 @@
-"Each kind of bad input: the right exception, which names the value or the file and what to do about it."
+"""Each kind of bad input: the right exception, which names the value or the file and what to do
+about it."""
 import json
 import subprocess
 import sys
@@ -7,31 +8,46 @@ import pytest
 import torch
 from PIL import Image
 
-from rssr.core import write_file
-from rssr.units import radius
-from rssr.operators import pair
-from rssr.data import batches, embedded_photographs, find_images, open_photographs, Photographs, read_image
-from rssr.metrics import metrics
-from rssr.unet import UNet
-from rssr.models import list_models, load_model, PixelModel, save_model, WEIGHTS
-from rssr.attacks import pgd
-from rssr.smoothing import smooth
-from rssr.training import load_checkpoint, rssr_train, save_checkpoint, TrainConfig
-from rssr.sweep import read_rows, write_rows
-from rssr.evaluation import rssr_evaluate, rssr_sigma
+from rssr.attacks import Ascent, pgd
 from rssr.certified import rssr_certify
+from rssr.core import write_file
+from rssr.data import (
+    Photographs,
+    batches,
+    embedded_photographs,
+    find_images,
+    open_photographs,
+    read_image,
+)
+from rssr.evaluation import rssr_evaluate, rssr_sigma
+from rssr.metrics import metrics
+from rssr.models import WEIGHTS, PixelModel, list_models, load_model, save_model
+from rssr.operators import Downsampling, Threat, pair
+from rssr.smoothing import Noise, smooth
+from rssr.sweep import read_results
+from rssr.training import TrainConfig, fresh_state, load_checkpoint, rssr_train, save_checkpoint
+from rssr.unet import UNet
+from rssr.units import radius
 
 MODEL = 'x2_standard'
 CROPS = embedded_photographs()
-Y, X = pair(CROPS.images[:1].float()/255, 2)
+PIXELS = CROPS.images[:1].float()
+Y, X = pair(PIXELS/255, Downsampling(2))
+THREAT = Threat(.1)
 
 
-def same(y): return y
+def same(y):
+    "An estimator that never runs."
+    return y
 
+
+# ---------------------------------------------------------------- files that are made here
 
 def png(path, i=0, size=160):
+    "The crop `i` as a file, squeezed to another size."
     path.parent.mkdir(exist_ok=True)
-    Image.fromarray(CROPS.images[i].permute(1, 2, 0).numpy()).resize((size, size)).save(path)
+    image = Image.fromarray(CROPS.images[i].permute(1, 2, 0).numpy())
+    image.resize((size, size)).save(path)
     return path
 
 
@@ -48,6 +64,7 @@ def text_file(path):
 
 
 def folder(path, good=0, corrupt=0, small=0):
+    "So many photographs of each kind."
     path.mkdir()
     for i in range(good): png(path/f'good {i}.png', i)
     for i in range(corrupt): text_file(path/f'corrupt {i}.png')
@@ -55,182 +72,370 @@ def folder(path, good=0, corrupt=0, small=0):
     return path
 
 
-def first_crop(path): return Photographs([path])[0]
-def all_crops(path, **kw): return list(batches(open_photographs(path), **kw))
+def first_crop(path):
+    return Photographs([path])[0]
 
 
-def weights(tmp, change=None, **card):
+def all_crops(path, **reading):
+    return list(batches(open_photographs(path), **reading))
+
+
+def weights(tmp, change=bytes, **card):
     "A copy of a shipped model with its weights changed by `change` and its card by `card`."
     path = tmp/'copy.safetensors'
-    raw = bytearray((WEIGHTS/f'{MODEL}.safetensors').read_bytes())
-    path.write_bytes(change(raw) if change else raw)
-    path.with_suffix('.json').write_text(json.dumps(json.loads((WEIGHTS/f'{MODEL}.json').read_text()) | card))
+    path.write_bytes(change((WEIGHTS/f'{MODEL}.safetensors').read_bytes()))
+    shipped = json.loads((WEIGHTS/f'{MODEL}.json').read_text())
+    path.with_suffix('.json').write_text(json.dumps(shipped | card))
     return path
 
 
-def one_byte(raw):
-    raw[-1000] ^= 1
-    return raw
+def first_thousand(raw):
+    return raw[:1000]
+
+
+def one_byte_changed(raw):
+    changed = bytearray(raw)
+    changed[-1000] ^= 1
+    return changed
+
+
+def load_without_card(tmp):
+    path = weights(tmp)
+    path.with_suffix('.json').unlink()
+    load_model(path)
 
 
 def load_with_card(tmp, text):
     path = weights(tmp)
-    if text is None: path.with_suffix('.json').unlink()
-    else: path.with_suffix('.json').write_text(text)
+    path.with_suffix('.json').write_text(text)
     load_model(path)
 
 
-def other_architecture(tmp):
-    args = json.loads((WEIGHTS/f'{MODEL}.json').read_text())['architecture']
-    load_model(weights(tmp, architecture=args | dict(widths=[8, 16, 32, 64, 100])))  # the hash is of the weights: it still fits
+def load_other_architecture(tmp):
+    "The hash is of the weights: it still fits."
+    shipped = json.loads((WEIGHTS/f'{MODEL}.json').read_text())['architecture']
+    load_model(weights(tmp, architecture=shipped | dict(widths=[8, 16, 32, 64, 100])))
 
 
-def load_point(tmp, cut=None, **changes):
-    model = UNet()
-    opt = torch.optim.Adam(model.parameters())
-    save_checkpoint(tmp/'run.checkpoint.safetensors', model, None, opt, TrainConfig(), [])
-    raw = (tmp/'run.checkpoint.safetensors').read_bytes()
-    (tmp/'run.checkpoint.safetensors').write_bytes(raw[:cut])
-    load_checkpoint(tmp/'run.checkpoint.safetensors', model, None, opt, TrainConfig(**changes))
+def checkpoint(tmp):
+    "A run that has just begun."
+    path = tmp/'run.checkpoint.safetensors'
+    save_checkpoint(path, fresh_state(TrainConfig(), tmp), TrainConfig())
+    return path
 
 
-def weights_as_point(tmp):
-    model = UNet()
-    load_checkpoint(weights(tmp), model, None, torch.optim.Adam(model.parameters()), TrainConfig())
+def load_checkpoint_for(tmp, **changes):
+    "As another recipe."
+    load_checkpoint(checkpoint(tmp), fresh_state(TrainConfig(), tmp), TrainConfig(**changes))
 
 
-def rows_of(path, raw):
-    path.write_bytes(raw)
-    read_rows(path)
+def load_cut_checkpoint(tmp):
+    path = checkpoint(tmp)
+    path.write_bytes(path.read_bytes()[:-1])
+    load_checkpoint(path, fresh_state(TrainConfig(), tmp), TrainConfig())
+
+
+def load_weights_as_checkpoint(tmp):
+    load_checkpoint(weights(tmp), fresh_state(TrainConfig(), tmp), TrainConfig())
+
+
+def results_of(tmp, raw):
+    "A folder of results with one job, which holds `raw`."
+    (tmp/'jobs').mkdir()
+    (tmp/'jobs'/'a.json').write_bytes(raw)
+    read_results(tmp)
 
 
 class ReturnsNaN(torch.nn.Module):
-    def forward(self, y): return y*float('nan')
+    def forward(self, y):
+        return y*float('nan')
 
 
-TABLE = [  # what, how (given an empty folder), exception, words of its message
-    ('wrong path', lambda t: find_images(t/'nowhere'), FileNotFoundError, ['nowhere', 'does not exist', 'give a folder']),
-    ('wrong file', lambda t: read_image(t/'a.png'), FileNotFoundError, ['a.png', 'does not exist']),
-    ('empty folder', lambda t: find_images(folder(t/'empty')), ValueError, ['empty', 'no image', 'looked in', '.jpg', '.webp']),
-    ('only a corrupt file', lambda t: all_crops(folder(t/'d', corrupt=1)), ValueError, ['corrupt 0.png', 'replace or remove', 'skip_bad=True']),
-    ('only a corrupt file, skipped', lambda t: all_crops(folder(t/'d', corrupt=1), skip_bad=True), ValueError, ['none of 1 files', 'corrupt 0.png']),
-    ('truncated jpeg', lambda t: read_image(truncated_jpeg(t/'cut.jpg')), ValueError, ['cut.jpg', 'truncated', 'replace or remove']),
-    ('text named png', lambda t: read_image(text_file(t/'text.png')), ValueError, ['text.png', 'cannot be read', 'replace or remove']),
-    ('small image', lambda t: first_crop(png(t/'small.png', size=159)), ValueError, ['small.png', '159x159', '160x160', 'remove it', 'skip_bad=True']),
-    ('no photographs asked for', lambda t: open_photographs(images=0), ValueError, ['images=0', 'at least 1']),
-    ('scale 3', lambda t: pair(CROPS.images[:1].float()/255, 3), ValueError, ['scale=3', '160x160', 'multiple']),
-    ('3-D input', lambda t: smooth(same, Y[0], .1), ValueError, ['(3, 160, 160)', '(N, 3, h, w)', 'y[None]']),
-    ('one channel', lambda t: smooth(same, Y[:, :1], .1), ValueError, ['(1, 1, 160, 160)', 'convert grey images to RGB']),
-    ('numpy array', lambda t: smooth(same, Y.numpy(), .1), TypeError, ['ndarray', 'torch tensor']),
-    ('uint8', lambda t: smooth(same, CROPS.images[:1], .1), TypeError, ['uint8', 'normalise(y.float()/255)']),
-    ('0..255 floats', lambda t: pgd(same, CROPS.images[:1].float(), X, .1), ValueError, ['reaches 255', 'normalise(y/255)']),
-    ('0..255 ground truth', lambda t: pgd(same, Y, CROPS.images[:1].float(), .1), ValueError, ['x reaches 255', 'normalise(x/255)']),
-    ('NaN in the input', lambda t: pgd(same, Y.where(Y < Y.max(), float('nan')), X, .1), ValueError, ['y has', 'NaN']),
-    ('negative eps_rel', lambda t: pgd(same, Y, X, -.1), ValueError, ['eps_rel=-0.1', '>= 0', '0.01 to 0.2']),
-    ('NaN eps_rel', lambda t: radius(float('nan'), (3, 8, 8)), ValueError, ['eps_rel=nan', 'finite', '0.01 to 0.2']),
-    ('unknown norm', lambda t: pgd(same, Y, X, .1, 'l1'), ValueError, ["'l1'", "use 'l2' or 'linf'"]),
-    ('iterations 0', lambda t: pgd(same, Y, X, .1, iterations=0), ValueError, ['iterations=0', 'at least 1']),
-    ('negative sigma', lambda t: smooth(same, Y, -.1), ValueError, ['sigma=-0.1', '>= 0', '0 to 1.2']),
-    ('k 0', lambda t: smooth(same, Y, .1, 0), ValueError, ['k=0', 'at least 1']),
-    ('half a draw', lambda t: smooth(same, Y, .1, 2.5), ValueError, ['k=2.5', 'whole number']),
-    ('unknown model', lambda t: load_model('x2_standart'), ValueError, ["'x2_standart' is unknown", "did you mean 'x2_standard'?", '.safetensors']),
-    ('truncated weights', lambda t: load_model(weights(t, lambda raw: raw[:1000])), ValueError, ['copy.safetensors', '1000 bytes', 'copy both again']),
-    ('one byte of the weights changed', lambda t: load_model(weights(t, one_byte)), ValueError, ['copy.safetensors', 'sha256', 'copy both again']),
-    ('no card', lambda t: load_with_card(t, None), FileNotFoundError, ['copy.json is missing', 'card beside them']),
-    ('card is not JSON', lambda t: load_with_card(t, 'scale: 2'), ValueError, ['copy.json', 'no valid card', 'copy weights and card again']),
-    ('card is a JSON list', lambda t: load_with_card(t, '[2]'), ValueError, ['copy.json', 'no valid card', 'copy weights and card again']),
-    ('card of another architecture', other_architecture, ValueError, ['copy.safetensors', 'does not fit the architecture']),
-    ('checkpoint of another recipe', lambda t: load_point(t, lr=.5), ValueError, ['run.checkpoint', 'lr: 0.002 there, 0.5 now', 'delete it']),
-    ('damaged checkpoint', lambda t: load_point(t, cut=-1), ValueError, ['run.checkpoint', 'no readable checkpoint', 'delete it']),
-    ('weights in place of a checkpoint', weights_as_point, ValueError, ['copy.safetensors', 'no readable checkpoint', 'delete it']),
-    ('another csv', lambda t: rows_of(t/'a.csv', b'name,age\nEve,30\n'), ValueError, ['a.csv', 'name, age', 'another output folder']),
-    ('no csv at all', lambda t: rows_of(t/'a.csv', b'\x89PNG\r\n'), ValueError, ['a.csv', 'another output folder']),
-    ('model that returns NaN', lambda t: metrics(ReturnsNaN()(Y), X), ValueError, ['1 of 1 reconstructions', 'NaN']),
-    ('model of another size', lambda t: PixelModel(lambda p: p[..., ::2, ::2])(Y), ValueError, ['(1, 3, 80, 80)', '(1, 3, 160, 160)', 'set scale']),
-    ('folder that cannot be', lambda t: write_file(text_file(t/'file')/'out'/'a', b''), OSError, ['file/out/a', 'another output folder']),
-    ('weights under /proc', lambda t: save_model(UNet(), '/proc/rssr/a.safetensors', {}), OSError, ['/proc/rssr/a.safetensors', 'another output folder']),
-]
+def half_size(p):
+    return p[..., ::2, ::2]
 
 
-@pytest.mark.parametrize('how, exception, words', [pytest.param(*row, id=what) for what, *row in TABLE])
-def test_table(tmp_path, how, exception, words):
-    with pytest.raises(exception) as error: how(tmp_path)
-    assert not [w for w in words if w not in str(error.value)], str(error.value)
+# ---------------------------------------------------------------- functions
+
+FUNCTIONS = {  # what: how, given an empty folder; exception; words of its message
+    'wrong path': (
+        lambda t: find_images(t/'nowhere'),
+        FileNotFoundError, ['nowhere', 'does not exist', 'give a folder']),
+    'wrong file': (
+        lambda t: read_image(t/'a.png'),
+        FileNotFoundError, ['a.png', 'does not exist']),
+    'empty folder': (
+        lambda t: find_images(folder(t/'empty')),
+        ValueError, ['empty', 'no image', 'looked in', '.jpg', '.webp']),
+    'only a corrupt file': (
+        lambda t: all_crops(folder(t/'d', corrupt=1)),
+        ValueError, ['corrupt 0.png', 'replace or remove', 'skip_bad=True']),
+    'only a corrupt file, skipped': (
+        lambda t: all_crops(folder(t/'d', corrupt=1), skip_bad=True),
+        ValueError, ['none of 1 files', 'corrupt 0.png']),
+    'truncated jpeg': (
+        lambda t: read_image(truncated_jpeg(t/'cut.jpg')),
+        ValueError, ['cut.jpg', 'truncated', 'replace or remove']),
+    'text named png': (
+        lambda t: read_image(text_file(t/'text.png')),
+        ValueError, ['text.png', 'cannot be read', 'replace or remove']),
+    'small image': (
+        lambda t: first_crop(png(t/'small.png', size=159)),
+        ValueError, ['small.png', '159x159', '160x160', 'remove it', 'skip_bad=True']),
+    'no photographs asked for': (
+        lambda t: open_photographs(images=0),
+        ValueError, ['images=0', 'at least 1']),
+    'scale 3': (
+        lambda t: pair(PIXELS/255, Downsampling(3)),
+        ValueError, ['scale=3', '160x160', 'multiple']),
+    '3-D input': (
+        lambda t: smooth(same, Y[0], Noise(.1)),
+        ValueError, ['(3, 160, 160)', '(N, 3, h, w)', 'y[None]']),
+    'one channel': (
+        lambda t: smooth(same, Y[:, :1], Noise(.1)),
+        ValueError, ['(1, 1, 160, 160)', 'convert grey images to RGB']),
+    'numpy array': (
+        lambda t: smooth(same, Y.numpy(), Noise(.1)),
+        TypeError, ['ndarray', 'torch tensor']),
+    'uint8': (
+        lambda t: smooth(same, CROPS.images[:1], Noise(.1)),
+        TypeError, ['uint8', 'normalise(y.float()/255)']),
+    '0..255 floats': (
+        lambda t: pgd(same, PIXELS, X, THREAT),
+        ValueError, ['reaches 255', 'normalise(y/255)']),
+    '0..255 ground truth': (
+        lambda t: pgd(same, Y, PIXELS, THREAT),
+        ValueError, ['x reaches 255', 'normalise(x/255)']),
+    'NaN in the input': (
+        lambda t: pgd(same, Y.where(Y < Y.max(), float('nan')), X, THREAT),
+        ValueError, ['y has', 'NaN']),
+    'negative eps_rel': (
+        lambda t: Threat(-.1),
+        ValueError, ['eps_rel=-0.1', '>= 0', '0.01 to 0.2']),
+    'NaN eps_rel': (
+        lambda t: radius(float('nan'), (3, 8, 8)),
+        ValueError, ['eps_rel=nan', 'finite', '0.01 to 0.2']),
+    'unknown norm': (
+        lambda t: Threat(.1, 'l1'),
+        ValueError, ["'l1'", "use 'l2' or 'linf'"]),
+    'unknown place': (
+        lambda t: Threat(.1, where='up'),
+        ValueError, ["where='up'", "('input', 'measurement')"]),
+    'iterations 0': (
+        lambda t: Ascent(iterations=0),
+        ValueError, ['iterations=0', 'at least 1']),
+    'negative sigma': (
+        lambda t: Noise(-.1),
+        ValueError, ['sigma=-0.1', '>= 0', '0 to 1.2']),
+    'k 0': (
+        lambda t: Noise(.1, 0),
+        ValueError, ['k=0', 'at least 1']),
+    'half a draw': (
+        lambda t: Noise(.1, 2.5),
+        ValueError, ['k=2.5', 'whole number']),
+    'unknown model': (
+        lambda t: load_model('x2_standart'),
+        ValueError, ["'x2_standart' is unknown", "did you mean 'x2_standard'?", '.safetensors']),
+    'truncated weights': (
+        lambda t: load_model(weights(t, first_thousand)),
+        ValueError, ['copy.safetensors', '1000 bytes', 'copy both again']),
+    'one byte of the weights changed': (
+        lambda t: load_model(weights(t, one_byte_changed)),
+        ValueError, ['copy.safetensors', 'sha256', 'copy both again']),
+    'no card': (
+        load_without_card,
+        FileNotFoundError, ['copy.json is missing', 'card beside them']),
+    'card is not JSON': (
+        lambda t: load_with_card(t, 'scale: 2'),
+        ValueError, ['copy.json', 'no valid card', 'copy weights and card again']),
+    'card is a JSON list': (
+        lambda t: load_with_card(t, '[2]'),
+        ValueError, ['copy.json', 'no valid card', 'copy weights and card again']),
+    'card of another architecture': (
+        load_other_architecture,
+        ValueError, ['copy.safetensors', 'does not fit the architecture']),
+    'checkpoint of another recipe': (
+        lambda t: load_checkpoint_for(t, lr=.5),
+        ValueError, ['run.checkpoint', 'lr: 0.002 there, 0.5 now', 'delete it']),
+    'damaged checkpoint': (
+        load_cut_checkpoint,
+        ValueError, ['run.checkpoint', 'no readable checkpoint', 'delete it']),
+    'weights in place of a checkpoint': (
+        load_weights_as_checkpoint,
+        ValueError, ['copy.safetensors', 'no readable checkpoint', 'delete it']),
+    'another JSON file': (
+        lambda t: results_of(t, b'{"name": "Eve", "rows": [{"age": 30}]}'),
+        ValueError, ['a.json', 'not a finished job', 'delete it']),
+    'no JSON at all': (
+        lambda t: results_of(t, b'\x89PNG\r\n'),
+        ValueError, ['a.json', 'not a finished job', 'delete it']),
+    'no results': (
+        lambda t: read_results(t/'none'),
+        FileNotFoundError, ['none holds no results', 'rssr_evaluate']),
+    'model that returns NaN': (
+        lambda t: metrics(ReturnsNaN()(Y), X),
+        ValueError, ['1 of 1 reconstructions', 'NaN']),
+    'model of another size': (
+        lambda t: PixelModel(half_size)(Y),
+        ValueError, ['(1, 3, 80, 80)', '(1, 3, 160, 160)', 'set scale']),
+    'folder that cannot be': (
+        lambda t: write_file(text_file(t/'file')/'out'/'a', b''),
+        OSError, ['file/out/a', 'another output folder']),
+    'weights under /proc': (
+        lambda t: save_model(UNet(), '/proc/rssr/a.safetensors', {}),
+        OSError, ['/proc/rssr/a.safetensors', 'another output folder']),
+}
 
 
-ROOM = ['--images', '1', '--models', MODEL, '--out']  # all that could take time, made small
-
-COMMANDS = [  # what, command, its arguments (given an empty folder), what its message says and how it ends
-    ('wrong path', rssr_evaluate, lambda t: ['--data', t/'nowhere'], 'nowhere does not exist', 'give a folder of photographs'),
-    ('empty folder', rssr_evaluate, lambda t: ['--data', folder(t/'d')], 'd holds no image', '.webp, .bmp'),
-    ('corrupt file', rssr_evaluate, lambda t: ['--data', folder(t/'d', corrupt=1)], 'corrupt 0.png cannot be read', '(--skip-bad)'),
-    ('no list of radii', rssr_evaluate, lambda t: ['--eps-rel', 'a,b'], "'a,b' is not a list", "such as 0,0.01,0.02 (could not convert string to float: 'a')"),
-    ('negative radius', rssr_evaluate, lambda t: ['--eps-rel=-0.1'], 'eps_rel=-0.1', '(the thesis uses 0.01 to 0.2)'),
-    ('scale 3', rssr_evaluate, lambda t: ['--scale', 3, '--models', ''], 'scale=3', 'multiple of it'),
-    ('unknown norm', rssr_evaluate, lambda t: ['--norm', 'l1'], "norm='l1'", "use 'l2' or 'linf'"),
-    ('k 0', rssr_evaluate, lambda t: ['--k', 0], 'k=0', 'at least 1'),
-    ('iterations -1', rssr_evaluate, lambda t: ['--attack-iterations', -1], 'iterations=-1', 'at least 1'),
-    ('attack', rssr_evaluate, lambda t: ['--attack', 'best'], 'best', 'strongest'),
-    ('threat', rssr_evaluate, lambda t: ['--threat', 'up'], "threat='up'", "use one of ('input', 'lowres')"),
-    ('unknown device', rssr_evaluate, lambda t: ['--device', 'gpu'], 'gpu', ''),  # any remedy will do
-    ('out under a file', rssr_evaluate, lambda t: ['--out', text_file(t/'file')/'out'], 'cannot write', 'choose another output folder'),
-    ('sigma of an unknown model', rssr_sigma, lambda t: ['--model', 'x2_standart'], "did you mean 'x2_standard'?", list_models()[-1]),
-    ('training without data', rssr_train, lambda t: [], 'no photographs', 'for example imagenet-mini'),
-    ('training on too few', rssr_train, lambda t: ['--data', folder(t/'d', good=1)], '1 files are too few', 'give more photographs'),
-    ('learning rate 0', rssr_train, lambda t: ['--data', t, '--lr', 0], 'lr=0.0', 'must be positive'),
-    ('the loss of the mean without noise', rssr_train, lambda t: ['--data', t, '--bound', .05, '--loss', 'mean'], "loss='mean' needs bound and sigma_f above 0 (they are 0.05 and 0.0)", 'no adversary'),
-    ('certify a corrupt file', rssr_certify, lambda t: ['--data', folder(t/'d', corrupt=1)], 'corrupt 0.png cannot be read', '(--skip-bad)'),
-    ('certify by an unknown method', rssr_certify, lambda t: ['--method', 'B7,B9'], "method='B9'", 'B6, B7'),
-    ('certify without noise', rssr_certify, lambda t: ['--model', MODEL], 'x2_standard was trained without noise', 'give a model trained for smoothing'),
-    ('certify by one draw', rssr_certify, lambda t: ['--n', 1], 'n=1 must be at least 2', 'lie in (0, 1)'),
-    ('certainty', rssr_certify, lambda t: ['--alpha', 0], 'alpha=0.0', 'lie in (0, 1)'),
-    ('certify into a file', rssr_certify, lambda t: ['--n', 64, '--images', 1, '--method', 'B7', '--model', 'x4_split_0.7', '--out', text_file(t/'file')/'out'], 'cannot write', 'choose another output folder'),
-]
+@pytest.mark.parametrize('how, exception, words', FUNCTIONS.values(), ids=FUNCTIONS)
+def test_functions(tmp_path, how, exception, words):
+    with pytest.raises(exception) as error:
+        how(tmp_path)
+    assert not [word for word in words if word not in str(error.value)], str(error.value)
 
 
-@pytest.mark.parametrize('command, argv, says, ends', [pytest.param(*row, id=what) for what, *row in COMMANDS])
-def test_commands(tmp_path, capsys, command, argv, says, ends):
-    room = [*ROOM, tmp_path/'out'] if command is rssr_evaluate else ['--out', tmp_path/'out']
-    with pytest.raises(SystemExit) as exit: command([str(a) for a in [*room, *argv(tmp_path)]])
+# ---------------------------------------------------------------- commands
+
+SMALL = ['--images', 1, '--n', 64, '--method', 'B7', '--model', 'x4_split_0.7']
+
+COMMANDS = {  # what: command; its arguments, given an empty folder; what it says, how that ends
+    'wrong path': (
+        rssr_evaluate, lambda t: ['--data', t/'nowhere'],
+        'nowhere does not exist', 'give a folder of photographs'),
+    'empty folder': (
+        rssr_evaluate, lambda t: ['--data', folder(t/'d')],
+        'd holds no image', '.webp, .bmp'),
+    'corrupt file': (
+        rssr_evaluate, lambda t: ['--data', folder(t/'d', corrupt=1)],
+        'corrupt 0.png cannot be read', '(--skip-bad)'),
+    'no list of radii': (
+        rssr_evaluate, lambda t: ['--eps-rel', 'a,b'],
+        "'a,b' is not a list", "such as 0,0.01,0.02 (could not convert string to float: 'a')"),
+    'negative radius': (
+        rssr_evaluate, lambda t: ['--eps-rel=-0.1'],
+        'eps_rel=-0.1', '(the thesis uses 0.01 to 0.2)'),
+    'scale 3': (
+        rssr_evaluate, lambda t: ['--scale', 3, '--models', ''],
+        'scale=3', 'multiple of it'),
+    'unknown norm': (
+        rssr_evaluate, lambda t: ['--norm', 'l1'],
+        "norm='l1'", "use 'l2' or 'linf'"),
+    'k 0': (
+        rssr_evaluate, lambda t: ['--k', 0],
+        'k=0', 'at least 1'),
+    'iterations -1': (
+        rssr_evaluate, lambda t: ['--attack-iterations', -1],
+        'iterations=-1', 'at least 1'),
+    'attack': (
+        rssr_evaluate, lambda t: ['--attack', 'best'],
+        'best', 'strongest'),
+    'threat': (
+        rssr_evaluate, lambda t: ['--threat', 'up'],
+        "threat='up'", "use one of ('input', 'measurement')"),
+    'unknown device': (
+        rssr_evaluate, lambda t: ['--device', 'gpu'],
+        'gpu', ''),                                       # any remedy will do
+    'out under a file': (
+        rssr_evaluate, lambda t: ['--out', text_file(t/'file')/'out'],
+        'cannot write', 'choose another output folder'),
+    'sigma of an unknown model': (
+        rssr_sigma, lambda t: ['--model', 'x2_standart'],
+        "did you mean 'x2_standard'?", list_models()[-1]),
+    'training without data': (
+        rssr_train, lambda t: [],
+        'no photographs', 'for example imagenet-mini'),
+    'training on too few': (
+        rssr_train, lambda t: ['--data', folder(t/'d', good=1)],
+        '1 files are too few', 'give more photographs'),
+    'learning rate 0': (
+        rssr_train, lambda t: ['--data', t, '--lr', 0],
+        'lr=0.0', 'must be positive'),
+    'the loss of the mean without noise': (
+        rssr_train, lambda t: ['--data', t, '--bound', .05, '--loss', 'mean'],
+        "loss='mean' needs bound and sigma_f above 0 (they are 0.05 and 0.0)", 'no adversary'),
+    'certify a corrupt file': (
+        rssr_certify, lambda t: ['--data', folder(t/'d', corrupt=1)],
+        'corrupt 0.png cannot be read', '(--skip-bad)'),
+    'certify by an unknown method': (
+        rssr_certify, lambda t: ['--method', 'B7,B9'],
+        "method='B9'", 'B6, B7'),
+    'certify without noise': (
+        rssr_certify, lambda t: ['--model', MODEL],
+        'x2_standard was trained without noise', 'give a model trained for smoothing'),
+    'certify by one draw': (
+        rssr_certify, lambda t: ['--n', 1],
+        'n=1 must be at least 2', 'lie in (0, 1)'),
+    'certainty': (
+        rssr_certify, lambda t: ['--alpha', 0],
+        'alpha=0.0', 'lie in (0, 1)'),
+    'certify into a file': (
+        rssr_certify, lambda t: [*SMALL, '--out', text_file(t/'file')/'out'],
+        'cannot write', 'choose another output folder'),
+}
+
+
+@pytest.mark.parametrize('command, arguments, says, ends', COMMANDS.values(), ids=COMMANDS)
+def test_commands(tmp_path, capsys, command, arguments, says, ends):
+    quick = ['--images', '1', '--models', MODEL] if command is rssr_evaluate else []
+    argv = [*quick, '--out', tmp_path/'out', *arguments(tmp_path)]
+    with pytest.raises(SystemExit) as stop:
+        command([str(word) for word in argv])
     err = capsys.readouterr().err
-    assert exit.value.code == 2
-    assert err.startswith(f'{command.__name__}: ') and says in err and err.endswith(ends + '\n')
-    assert err.count('\n') == 1 and 'Traceback' not in err
+    assert stop.value.code == 2
+    assert err.startswith(f'{command.__name__}: ')
+    assert says in err
+    assert err.endswith(ends + '\n')
+    assert err.count('\n') == 1
+    assert 'Traceback' not in err
 
 
 def test_training_refuses_a_checkpoint_of_another_recipe(tmp_path, capsys):
-    data, model = folder(tmp_path/'d', good=20), UNet()  # of 20 names, some are held out
-    save_checkpoint(tmp_path/'model.checkpoint.safetensors', model, None, torch.optim.Adam(model.parameters()), TrainConfig(), [])
-    with pytest.raises(SystemExit) as exit: rssr_train(['--data', str(data), '--out', str(tmp_path), '--lr', '0.5'])
+    data = folder(tmp_path/'d', good=20)                  # of 20 names, some are held out
+    point = tmp_path/'model.checkpoint.safetensors'
+    save_checkpoint(point, fresh_state(TrainConfig(), tmp_path), TrainConfig())
+    with pytest.raises(SystemExit) as stop:
+        rssr_train(['--data', str(data), '--out', str(tmp_path), '--lr', '0.5'])
     err = capsys.readouterr().err
-    assert exit.value.code == 2 and 'lr: 0.002 there, 0.5 now' in err and err.endswith('or delete it\n') and err.count('\n') == 1
+    assert stop.value.code == 2
+    assert 'lr: 0.002 there, 0.5 now' in err
+    assert err.endswith('or delete it\n')
+    assert err.count('\n') == 1
 
 
 def test_skipped_photographs_are_counted(tmp_path, capsys):
     data = folder(tmp_path/'d', good=2, corrupt=1, small=1)
     photos = open_photographs(data)
     assert sum(len(x) for _, x in batches(photos, skip_bad=True)) == 2
-    assert sorted(photos.skipped) == ['d/corrupt 0.png', 'd/small 0.png'] and '159x159' in photos.skipped['d/small 0.png']
+    assert sorted(photos.skipped) == ['d/corrupt 0.png', 'd/small 0.png']
+    assert '159x159' in photos.skipped['d/small 0.png']
 
-    command = ['--data', str(data), '--models', MODEL, '--eps-rel', '0', '--out', str(tmp_path/'out'), '--skip-bad']
-    for which in ('d/corrupt 0.png, d/small 0.png', 'in an earlier run'):  # the second report takes its rows from the csv
-        rssr_evaluate(command)
-        assert f'2 photographs (2 of 4 skipped: {which})' in capsys.readouterr().out
+    quick = ['--models', MODEL, '--eps-rel', '0', '--out', str(tmp_path/'out'), '--skip-bad']
+    for _ in range(2):                                    # the second takes its rows from the jobs
+        rssr_evaluate(['--data', str(data), *quick])
+        said = capsys.readouterr().out
+        assert '2 photographs (2 of 4 skipped: d/corrupt 0.png, d/small 0.png)' in said
     assert '2 of 4 skipped' in (tmp_path/'out'/'table.md').read_text()
 
 
+# ---------------------------------------------------------------- a full disk
+
 FULL = '''
-import resource, signal, sys
+import resource
+import signal
+import sys
 from rssr.data import Photographs
-from rssr.unet import UNet
-from rssr.models import save_model
 from rssr.evaluation import rssr_evaluate
+from rssr.models import save_model
+from rssr.unet import UNet
+
 out, photograph, model = sys.argv[1:]
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)             # then a write beyond the limit is an OSError, as on a full disk
-resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
-for write in (lambda: save_model(UNet(), f'{out}/m.safetensors', {}), lambda: print(Photographs([photograph], cache=f'{out}/cache')[0].shape)):
-    try: write()
-    except OSError as e: print(e)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)             # then a write beyond the limit
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))     # is an OSError, as on a full disk
+try:
+    save_model(UNet(), f'{out}/m.safetensors', {})
+except OSError as e:
+    print(e)
+print(Photographs([photograph], cache=f'{out}/cache')[0].shape)
 rssr_evaluate(['--out', out, '--images', '1', '--models', model])
 '''
 
@@ -238,24 +443,30 @@ rssr_evaluate(['--out', out, '--images', '1', '--models', model])
 @pytest.fixture(scope='module')
 def full_disk(tmp_path_factory):
     "The end of a process whose disk is full, the folder it wrote to, and what had been there."
-    out, elsewhere = tmp_path_factory.mktemp('full'), tmp_path_factory.mktemp('elsewhere')
-    write_rows(out/'results.csv', [])
-    for name in ('m.safetensors', 'm.json'): (out/name).write_text('older')
-    older = {p: p.read_bytes() for p in out.iterdir()}
-    run = subprocess.run([sys.executable, '-c', FULL, out, png(elsewhere/'a.png'), MODEL], capture_output=True, text=True)
+    out = tmp_path_factory.mktemp('full')
+    photograph = png(tmp_path_factory.mktemp('elsewhere')/'a.png')
+    for name in ('m.safetensors', 'm.json', 'results.csv'):
+        (out/name).write_text('older')
+    older = {path: path.read_bytes() for path in out.iterdir()}
+    run = subprocess.run(
+        [sys.executable, '-c', FULL, out, photograph, MODEL], capture_output=True, text=True
+    )
     return run, out, older
 
 
 def test_full_disk_is_one_line(full_disk):
     run, out, _ = full_disk
-    assert run.returncode == 2 and run.stderr.count('\n') == 1
-    assert f'cannot write {out}/results.csv' in run.stderr and run.stderr.endswith('choose another output folder\n')
+    assert run.returncode == 2
+    assert run.stderr.count('\n') == 1
+    assert f'cannot write {out}/' in run.stderr
+    assert run.stderr.endswith('choose another output folder\n')
     assert f'cannot write {out}/m.safetensors' in run.stdout
 
 
 def test_full_disk_spares_older_files(full_disk):
     _, out, older = full_disk
-    assert {p: p.read_bytes() for p in out.iterdir() if p.is_file()} == older  # the same files with the same bytes, and no other
+    assert {path: path.read_bytes() for path in out.iterdir() if path.is_file()} == older
+    assert not list((out/'jobs').iterdir())               # nothing half written
 
 
 def test_full_disk_costs_the_cache_but_not_the_picture(full_disk):

@@ -1,4 +1,4 @@
-"Every shipped model: a complete card, the size and the architecture that the book states, figures that can be recomputed."
+"Every shipped model: a complete card, size and architecture as stated, figures one can recompute."
 import hashlib
 import json
 import math
@@ -8,30 +8,41 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from rssr.data import Crops, embedded_photographs
+from rssr.models import list_models, load_card, load_model, model_path, operator_of, save_model
 from rssr.operators import pair
-from rssr.data import embedded_photographs
-from rssr.unet import network, SplitUNet
-from rssr.models import list_models, load_card, load_model, model_path, save_model
-from rssr.training import load_checkpoint, save_checkpoint, train, TrainConfig, validate
+from rssr.training import (
+    TrainConfig,
+    TrainState,
+    load_checkpoint,
+    save_checkpoint,
+    train,
+    validate,
+)
+from rssr.unet import SplitUNet, network
 
 MODELS = list_models()
+KEYS = ('name', 'scale', 'architecture', 'config', 'data', 'images_seen', 'units', 'sha256')
+PARAMETERS = {2: 482_924, 4: 483_536}  # of split networks, by scale
 
 
 @pytest.mark.parametrize('name', MODELS)
 def test_card_is_complete(name):
     card = load_card(name)
-    assert not [k for k in ('name', 'scale', 'architecture', 'config', 'data', 'images_seen', 'units', 'sha256') if not card.get(k)]
+    assert not [key for key in KEYS if not card.get(key)]
     assert card['name'] == name and card['scale'] in (2, 4) and isinstance(card['seed'], int)
     assert card['sha256'] == hashlib.sha256(model_path(name).read_bytes()).hexdigest()
-    v = card['validation']
-    assert v['n'] > 0 and math.isfinite(v['psnr']) and v['psnr_pooled'] == pytest.approx(-10*math.log10(v['mse']))
+    figures = card['validation']
+    assert figures['n'] > 0 and math.isfinite(figures['psnr'])
+    assert figures['psnr_pooled'] == pytest.approx(-10*math.log10(figures['mse']))
 
 
 @pytest.mark.parametrize('name', MODELS)
 def test_card_agrees_with_its_recipe(name):
     card = load_card(name)
     cfg = TrainConfig(**card['config'])
-    assert [card[k] for k in ('name', 'scale', 'sigma_f', 'eps_rel', 'seed')] == [cfg.name, cfg.scale, cfg.sigma_f, cfg.eps_rel, cfg.seed]
+    for key in ('name', 'scale', 'sigma_f', 'eps_rel', 'seed'):
+        assert card[key] == getattr(cfg, key)
     assert network(card['architecture']).args == network(cfg.architecture).args
     assert len(card['history']) == cfg.epochs
 
@@ -39,36 +50,56 @@ def test_card_agrees_with_its_recipe(name):
 @pytest.mark.parametrize('name', MODELS)
 def test_model(name):
     assert model_path(name).stat().st_size < 1.1e6
-    f = load_model(name, 'cpu')
-    assert sum(p.numel() for p in f.parameters()) == ({2: 482_924, 4: 483_536}[load_card(name)['scale']] if isinstance(f, SplitUNet) else 486_571)
-    assert not any(m.training for m in f.modules()) and {p.device.type for p in f.parameters()} == {'cpu'}
-    y, x = pair(embedded_photographs().images[:1].float()/255, load_card(name)['scale'])
+    f, card = load_model(name, 'cpu'), load_card(name)
+    expected = PARAMETERS[card['scale']] if isinstance(f, SplitUNet) else 486_571
+    assert sum(weights.numel() for weights in f.parameters()) == expected
+    assert not any(module.training for module in f.modules())
+    assert {weights.device.type for weights in f.parameters()} == {'cpu'}
+    y, _ = pair(embedded_photographs().images[:1].float()/255, operator_of(card))
     with torch.no_grad(): out, folded = f(y), f.folded()(y)
     assert (folded - out).abs().max() < 1e-3
-    assert (out - y).abs().max() > 1e-3                   # a fresh residual network would return its input
+    assert (out - y).abs().max() > 1e-3  # a fresh residual network would return its input
 
 
 def test_figures_on_the_embedded_photographs():
-    cards = {name: card['embedded'] for name in MODELS if (card := load_card(name)).get('embedded')}
-    assert len(cards) >= 2, f"of {len(MODELS)} cards, {len(cards)} have an entry 'embedded'"
-    for name in (min(cards), max(cards)):
-        found = validate(load_model(name).folded(), embedded_photographs(), load_card(name)['scale'])
-        for k in ('mse', 'psnr', 'psnr_pooled', 'n'): assert found[k] == pytest.approx(cards[name][k], rel=1e-4), f'{k} of {name}'
+    cards = {name: load_card(name) for name in MODELS}
+    known = [name for name, card in cards.items() if card.get('embedded')]
+    assert len(known) >= 2, f"of {len(MODELS)} cards, {len(known)} have an entry 'embedded'"
+    for name in (min(known), max(known)):
+        f, operator = load_model(name).folded(), operator_of(cards[name])
+        found = validate(f, embedded_photographs(), operator)
+        for key in ('mse', 'psnr', 'psnr_pooled', 'n'):
+            assert found[key] == pytest.approx(cards[name]['embedded'][key], rel=1e-4), (name, key)
 
 
-def without(config): return {k: v for k, v in config.items() if k != 'threat'}  # a field that came later
+def without(config):
+    "A recipe as it was before it had a field that came later."
+    return {key: value for key, value in config.items() if key != 'threat'}
 
 
 @pytest.mark.parametrize('name', MODELS)
 def test_a_run_of_an_older_version_is_the_same_recipe(name, tmp_path):
-    config = without(load_card(name)['config'])
-    f = load_model(name)
-    copy = save_model(f, tmp_path/f'{name}.safetensors', load_card(name) | dict(config=config))
-    assert train(TrainConfig(**config), [], [], tmp_path).card['config'] == config  # not trained again, not refused
-    with pytest.raises(ValueError, match='another recipe'): train(TrainConfig(**config | dict(lr=7.)), [], [], tmp_path)
-    copy.unlink()
-    point, opt = tmp_path/f'{name}.checkpoint.safetensors', torch.optim.Adam(f.parameters())
-    save_checkpoint(point, f, None, opt, TrainConfig(**config), [])
-    with safe_open(point, 'pt') as file: tensors, meta = {k: file.get_tensor(k) for k in file.keys()}, file.metadata()
-    save_file(tensors, point, meta | dict(config=json.dumps(without(json.loads(meta['config'])))))
-    assert load_checkpoint(point, f, None, opt, TrainConfig(**config)) == []
+    card = load_card(name)
+    config = without(card['config'])
+    save_model(load_model(name), tmp_path/f'{name}.safetensors', card | dict(config=config))
+    few = embedded_photographs().images[:1]
+    photos, val = Crops(few, ['a']), Crops(few, ['b'])
+    found = train(TrainConfig(**config), photos, val, tmp_path)
+    assert found.card['config'] == config  # not trained again, not refused
+    with pytest.raises(ValueError, match='another recipe'):
+        train(TrainConfig(**config | dict(lr=7.)), photos, val, tmp_path)
+
+
+@pytest.mark.parametrize('name', MODELS)
+def test_a_checkpoint_of_an_older_version_is_the_same_recipe(name, tmp_path):
+    f, cfg = load_model(name), TrainConfig(**without(load_card(name)['config']))
+    state = TrainState(f, None, torch.optim.Adam(f.parameters()))
+    point = tmp_path/f'{name}.checkpoint.safetensors'
+    save_checkpoint(point, state, cfg)
+    with safe_open(point, 'pt') as file:
+        tensors = {key: file.get_tensor(key) for key in file.keys()}
+        metadata = file.metadata()
+    older = json.dumps(without(json.loads(metadata['config'])))
+    save_file(tensors, point, metadata | dict(config=older))
+    load_checkpoint(point, state, cfg)
+    assert state.history == []

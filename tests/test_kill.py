@@ -1,4 +1,5 @@
-"What a killed or interrupted run leaves behind, and that the same command goes on from there to the same result."
+"""What a killed or interrupted run leaves behind, and that the same command goes on from there
+to the same result."""
 import json
 import os
 import signal
@@ -6,31 +7,47 @@ import subprocess
 import sys
 import time
 
+import pandas as pd
 import pytest
 from PIL import Image
 
+from rssr.certified import Terms, certify_photographs, read_certificates
 from rssr.data import Crops, embedded_photographs
 from rssr.linear import Interpolation
 from rssr.models import list_models, load_card
-from rssr.training import train, TrainConfig
-from rssr.sweep import KEY, read_rows, Subject, sweep, VALUES, write_rows
-from rssr.certified import certify_photographs, read_certificates
+from rssr.sweep import Subject, read_results, sweep
+from rssr.training import TrainConfig, train
 
-MODEL = max((n for n in list_models() if load_card(n)['scale'] == 2), key=lambda n: load_card(n)['sigma_f'])  # with smoothing: draws too must be repeated
-FIGURES = [k for k in KEY + VALUES if k != 'seconds']
+
+def most_noise():
+    "The x2 model trained with the most noise: with smoothing, draws too must be repeated."
+    names = [name for name in list_models() if load_card(name)['scale'] == 2]
+    return max(names, key=lambda name: load_card(name)['sigma_f'])
+
+
+MODEL = most_noise()
+MODULE = dict(rssr_train='training', rssr_evaluate='evaluation', rssr_certify='certified')
+# A shell may have started pytest with SIGINT ignored, which children inherit.
+HEED_CONTROL_C = 'import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n'
+
+
+def run_code(code, *argv):
+    "Python in a process of its own; one thread each, so that two do not wait for each other."
+    return subprocess.Popen(
+        [sys.executable, '-c', HEED_CONTROL_C + code, *map(str, argv)],
+        env=os.environ | dict(OMP_NUM_THREADS='1'),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )
 
 
 def start(command, *argv):
-    "A console command in a process of its own; one thread each, so that two at a time do not wait for each other."
-    module = dict(rssr_train='training', rssr_certify='certified').get(command, 'evaluation')
-    # a shell may have started pytest with SIGINT ignored, which children inherit
-    code = f'import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from rssr.{module} import {command}; {command}()'
-    return subprocess.Popen([sys.executable, '-c', code, *map(str, argv)], env=os.environ | dict(OMP_NUM_THREADS='1'),
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    "A console command."
+    return run_code(f'from rssr.{MODULE[command]} import {command}\n{command}()', *argv)
 
 
 def finish(run):
-    out, err = run.communicate(timeout=120)
+    "What it printed; it must succeed."
+    out, err = run.communicate(timeout=240)
     assert run.returncode == 0, err
     return out
 
@@ -50,34 +67,53 @@ def kill(run):
     assert run.returncode == -signal.SIGKILL
 
 
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
 @pytest.fixture(scope='module')
 def photographs(tmp_path_factory):
     "Larger than the crop, so that the place of each crop is part of what must be repeated."
     folder = tmp_path_factory.mktemp('data')/'photographs'
     folder.mkdir()
-    for i, image in enumerate(embedded_photographs(192).images[:20]): Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder/f'{i}.png')
+    for i, image in enumerate(embedded_photographs(192).images[:20]):
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder/f'{i}.png')
     return folder
 
 
-def training(photographs, out, epochs): return ['rssr_train', '--data', photographs, '--out', out, '--epochs', epochs, '--batch-size', 4, '--sigma-f', .1, '--ema', .9]
+# ---------------------------------------------------------------- training
+
+def training(photographs, out, epochs):
+    return [
+        'rssr_train', '--data', photographs, '--out', out, '--epochs', epochs,
+        '--batch-size', 4, '--sigma-f', .1, '--ema', .9,
+    ]
+
+
+def card_without_time(out):
+    card = json.loads((out/'model.json').read_text())
+    del card['seconds']
+    return card
 
 
 def test_training_survives_kill_9(photographs, tmp_path):
-    whole, killed = tmp_path/'whole', tmp_path/'killed'
-    reference, run = start(*training(photographs, whole, 3)), start(*training(photographs, killed, 3))
+    whole = tmp_path/'whole'
+    killed = tmp_path/'killed'
+    reference = start(*training(photographs, whole, 3))
+    run = start(*training(photographs, killed, 3))
     point = killed/'model.checkpoint.safetensors'
     wait_until(point.exists, run)
     kill(run)
-    assert [p.name for p in killed.iterdir()] == [point.name]  # it had not finished
+    assert not (killed/'model.safetensors').exists()      # it had not finished
 
     said = finish(start(*training(photographs, killed, 3)))
-    assert 'epoch 1/3' not in said and 'epoch 3/3' in said
+    assert 'epoch 1/3' not in said
+    assert 'epoch 3/3' in said
     finish(reference)
-    assert sorted(p.name for p in killed.iterdir()) == ['model.json', 'model.safetensors']
     assert (killed/'model.safetensors').read_bytes() == (whole/'model.safetensors').read_bytes()
-    cards = [json.loads((out/'model.json').read_text()) for out in (whole, killed)]
-    for card in cards: del card['seconds']
-    assert cards[0] == cards[1] and len(cards[0]['history']) == 3
+    assert not point.exists()
+    assert card_without_time(killed) == card_without_time(whole)
+    assert len(card_without_time(killed)['history']) == 3
 
 
 def test_training_stops_at_control_c(photographs, tmp_path):
@@ -89,92 +125,158 @@ def test_training_stops_at_control_c(photographs, tmp_path):
     assert err == 'rssr_train: interrupted; the same command goes on from here\n'
 
 
-GRID = "from rssr.grid import TrainConfig, train_grid; train_grid([TrainConfig(n, epochs=3, batch_size=4, lr=1e-3) for n in ('a', 'b')], {!r}, {!r}, jobs=2)"
+GRID = '''
+import sys
+from rssr.grid import train_grid
+from rssr.training import TrainConfig
+configs = [TrainConfig(name, epochs=3, batch_size=4, lr=1e-3) for name in ('a', 'b')]
+train_grid(configs, *sys.argv[1:], jobs=2)
+'''
 
 
 def test_a_grid_goes_on_and_leaves_no_process_behind(photographs, tmp_path):
-    code = 'import signal; signal.signal(signal.SIGINT, signal.default_int_handler); ' + GRID.format(str(photographs), str(tmp_path))
-    run = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    points = [tmp_path/f'{n}.checkpoint.safetensors' for n in 'ab']
-    wait_until(lambda: all(p.exists() for p in points), run)
+    run = run_code(GRID, photographs, tmp_path)
+    points = [tmp_path/f'{name}.checkpoint.safetensors' for name in 'ab']
+    wait_until(lambda: all(point.exists() for point in points), run)
     run.send_signal(signal.SIGINT)
     assert 'KeyboardInterrupt' in run.communicate(timeout=60)[1]
-    before = [p.stat().st_mtime for p in points if p.exists()]
-    time.sleep(3)                                          # an epoch takes less
-    assert [p.stat().st_mtime for p in points if p.exists()] == before and before
+    before = [point.stat().st_mtime for point in points if point.exists()]
+    assert before
+    time.sleep(3)                                         # an epoch takes less
+    assert [point.stat().st_mtime for point in points if point.exists()] == before
 
-    finish(subprocess.Popen([sys.executable, '-c', GRID.format(str(photographs), str(tmp_path))], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
-    assert sorted(p.name for p in tmp_path.glob('*.safetensors')) == ['a.safetensors', 'b.safetensors']
-    assert any('epoch 1/3' not in (tmp_path/f'{n}.log').read_text() for n in 'ab')  # taken up, not begun again
+    finish(run_code(GRID, photographs, tmp_path))
+    weights = sorted(path.name for path in tmp_path.glob('*.safetensors'))
+    assert weights == ['a.safetensors', 'b.safetensors']
+    logs = [(tmp_path/f'{name}.log').read_text() for name in 'ab']
+    assert any('epoch 1/3' not in log for log in logs)    # taken up, not begun again
 
 
-def evaluation(photographs, out): return ['rssr_evaluate', '--data', photographs, '--models', MODEL, '--out', out, '--images', 2, '--k', 4, '--attack-iterations', 3, '--eps-rel', '0,0.05']
+# ---------------------------------------------------------------- evaluation
+
+def evaluation(photographs, out):
+    return [
+        'rssr_evaluate', '--data', photographs, '--models', MODEL, '--out', out,
+        '--images', 2, '--k', 4, '--attack-iterations', 3, '--eps-rel', '0,0.05',
+    ]
+
+
+def jobs(folder):
+    "Finished jobs, which must be whole at any time."
+    paths = sorted((folder/'jobs').glob('*.json')) if (folder/'jobs').exists() else []
+    for path in paths: assert json.loads(path.read_bytes())['rows']
+    return paths
+
+
+def mark_as_old(paths):
+    "So that a job that is computed again gives itself away."
+    for path in paths:
+        job = json.loads(path.read_bytes())
+        path.write_text(json.dumps(job | dict(seconds=12345.)))
+
+
+def figures(rows):
+    "Rows in an order of their own, without what differs from run to run."
+    plain = rows.drop(columns=['run', 'seconds'])
+    return plain.sort_values(list(plain.columns)).reset_index(drop=True)
 
 
 def test_evaluation_survives_kill_9(photographs, tmp_path):
-    whole, killed = tmp_path/'whole', tmp_path/'killed'
-    reference, run = start(*evaluation(photographs, whole)), start(*evaluation(photographs, killed))
-    path = killed/'results.csv'
-
-    def rows():
-        "Those in the file now, which must be whole at any time."
-        found = read_rows(path) if path.exists() else []
-        assert all(None not in r.values() for r in found)
-        return found
-
-    wait_until(lambda: len(rows()) >= 2, run)
-    kill(run)
-    done = rows()
-    assert not (killed/'table.md').exists()                # it had not finished
-    write_rows(path, [r | dict(seconds=12345.) for r in done])  # so that a row that is computed again gives itself away
-
+    whole = tmp_path/'whole'
+    killed = tmp_path/'killed'
+    reference = start(*evaluation(photographs, whole))
     run = start(*evaluation(photographs, killed))
-    wait_until(lambda: len(rows()) > len(done), run)
-    finish(run), finish(reference)
-    resumed, expected = rows(), read_rows(whole/'results.csv')
-    assert len(done) < len(resumed) == len(expected)
-    assert [r['seconds'] == 12345 for r in resumed] == [True]*len(done) + [False]*(len(resumed) - len(done))
-    assert [[str(r[k]) for k in FIGURES] for r in resumed] == [[str(r[k]) for k in FIGURES] for r in expected]  # str: nan equals nan
+    wait_until(lambda: len(jobs(killed)) >= 2, run)
+    kill(run)
+    done = jobs(killed)
+    assert not (killed/'table.md').exists()               # it had not finished
+    mark_as_old(done)
+
+    finish(start(*evaluation(photographs, killed)))
+    finish(reference)
+    resumed = read_results(killed)
+    old = resumed['seconds'] == 12345
+    assert 0 < old.sum() < len(resumed)
+    assert set(resumed.loc[old, 'run']) == {path.stem for path in done}    # not computed again
+    pd.testing.assert_frame_equal(figures(resumed), figures(read_results(whole)))
     assert (killed/'table.md').read_text() == (whole/'table.md').read_text()
-    assert (killed/'picture.png').exists()
+    assert names_in(killed) == ['jobs', 'picture.png', 'results.csv', 'table.md']
+    assert {path.suffix for path in (killed/'jobs').iterdir()} == {'.json'}
 
 
-def certification(out): return ['rssr_certify', '--model', 'x4_split_0.7', '--out', out, '--images', 3, '--n', 500, '--method', 'B6,B7']
+# ---------------------------------------------------------------- certification
+
+def certification(out):
+    return [
+        'rssr_certify', '--model', 'x4_split_0.7', '--out', out,
+        '--images', 3, '--n', 500, '--method', 'B6,B7',
+    ]
+
+
+def of_networks(folder):
+    "Certificates that took draws."
+    rows = read_certificates(folder)
+    return rows[rows['draws'] > 0]
 
 
 def test_certification_survives_kill_9(tmp_path):
-    whole, killed = tmp_path/'whole', tmp_path/'killed'
-    reference, run = start(*certification(whole)), start(*certification(killed))
-    path = killed/'certificates.csv'
-    wait_until(path.exists, run)
+    whole = tmp_path/'whole'
+    killed = tmp_path/'killed'
+    reference = start(*certification(whole))
+    run = start(*certification(killed))
+    wait_until(lambda: bool(jobs(killed)) and len(of_networks(killed)) > 0, run)
     kill(run)
-    done = {r['name']: r for r in read_certificates(path)}
-    assert 0 < len(done) < 3 and not (killed/'table.md').exists()  # it had not finished, and does not look as if it had
+    done = jobs(killed)
+    assert 0 < of_networks(killed)['photograph'].nunique() < 3
+    assert not (killed/'table.md').exists()               # it does not look as if it had finished
+    mark_as_old(done)
 
-    finish(start(*certification(killed))), finish(reference)
-    resumed, expected = (read_certificates(out/'certificates.csv') for out in (killed, whole))
-    assert [r['seconds'] for r in resumed if r['name'] in done and r['method'] == 'B7'] == [r['seconds'] for r in done.values()]  # not computed again
-    assert [r | dict(seconds=0) for r in resumed] == [r | dict(seconds=0) for r in expected] and len(expected) == 3*5
-    assert (killed/'table.md').read_text() == (whole/'table.md').read_text() and sorted(p.name for p in killed.iterdir()) == ['certificates.csv', 'figure.png', 'table.md']
+    finish(start(*certification(killed)))
+    finish(reference)
+    resumed = read_certificates(killed)
+    old = resumed['seconds'] == 12345
+    assert set(resumed.loc[old, 'run']) == {path.stem for path in done}    # not computed again
+    pd.testing.assert_frame_equal(figures(resumed), figures(read_certificates(whole)))
+    assert len(resumed) == 3*5*6                          # photographs, methods, radii
+    assert (killed/'table.md').read_text() == (whole/'table.md').read_text()
+    assert names_in(killed) == ['certificates.csv', 'figure.png', 'jobs', 'table.md']
 
+
+# ---------------------------------------------------------------- names, bars
 
 def test_a_sweep_goes_on_whatever_its_names(tmp_path):
     photos = embedded_photographs()
+    one = Crops(photos.images[:1], photos.names[:1])
     for _ in range(2):  # names that could be read back as numbers
-        rows = sweep([Subject('001', Interpolation(2))], Crops(photos.images[:1], photos.names[:1]), tmp_path/'a.csv', '1e3', eps_rels=(0.,))
-    assert [(r['model'], r['data']) for r in rows] == [('001', '1e3')]
-    assert len(read_rows(tmp_path/'a.csv')) == 1
+        rows = sweep([Subject('001', Interpolation(2))], one, tmp_path, eps_rels=(0.,), data='1e3')
+    assert rows[['model', 'data']].values.tolist() == [['001', '1e3']]
+    assert len(read_results(tmp_path)) == 1
 
 
-def test_long_work_leaves_one_bar_at_a_time_and_no_trace_in_a_notebook(tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, 'ipykernel', sys)  # bars go to stdout, where a notebook cannot move its cursor up
-    crops = embedded_photographs(64)
-    crops = Crops(crops.images[:4], crops.names[:4])
-    for work, prints in ((lambda: certify_photographs('x2_split_0.5', crops, tmp_path/'c.csv', n=300, methods=('B7',), eps_rels=(0.,)), False),
-                         (lambda: sweep([Subject('p', Interpolation(2, 'projection'))], crops, tmp_path/'s.csv', 'd', eps_rels=(0., .01)), False),
-                         (lambda: train(TrainConfig('t', epochs=1, batch_size=2), crops, crops, tmp_path), True)):
-        work()
-        out = capsys.readouterr().out
-        assert 'it/s]' in out or '?it/s' in out  # there was a bar
-        assert '\x1b' not in out and '\n' not in out.split('epoch 1/1')[0]  # on one line
-        assert prints or not out.rsplit('\r', 1)[1]  # and gone
+def certify_some(crops, folder):
+    terms = Terms(methods=('B7',), eps_rels=(0.,), n=300)
+    certify_photographs('x2_split_0.5', crops, folder, terms)
+
+
+def sweep_some(crops, folder):
+    sweep([Subject('p', Interpolation(2, 'projection'))], crops, folder, eps_rels=(0., .01))
+
+
+def train_some(crops, folder):
+    train(TrainConfig('t', epochs=1, batch_size=2), crops, crops, folder)
+
+
+@pytest.mark.parametrize('work, prints', [
+    (certify_some, False), (sweep_some, False), (train_some, True),
+])
+def test_long_work_leaves_one_bar_at_a_time_and_no_trace_in_a_notebook(
+    work, prints, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, 'ipykernel', sys)    # bars go to stdout,
+    crops = embedded_photographs(64)                      # where a cursor cannot move up
+    work(Crops(crops.images[:4], crops.names[:4]), tmp_path)
+    out = capsys.readouterr().out
+    assert 'it/s]' in out or '?it/s' in out               # there was a bar
+    assert '\x1b' not in out
+    assert '\n' not in out.split('epoch 1/1')[0]          # on one line
+    assert prints or not out.rsplit('\r', 1)[1]           # and gone

@@ -1,0 +1,1 @@
+"""Tools of this checkout; the installed library holds none of them."""

@@ -1,0 +1,320 @@
+"""Every folder of nbs/results again, from the shipped models:
+
+    python -m tools.results IMAGENET_SAMPLE [--device cuda] [--only x2_embedded,...]
+
+Photographs that are measured already are not measured again, so an interrupted run goes on.
+A finished folder keeps what was asked for and nothing else: rows of an older way of drawing, of
+older networks or of an older version go. Hours on 2 CPU cores.
+"""
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from rssr.adaptive import ATTACKS, Attack
+from rssr.attacks import Ascent
+from rssr.certified import (
+    CERTIFIED_RADII,
+    Terms,
+    attacked,
+    certify_photographs,
+    photograph_seed,
+    write_certificates,
+)
+from rssr.core import write_file
+from rssr.data import Crops, Photographs, find_images, holdout, open_photographs
+from rssr.evaluation import choose_sigma_g
+from rssr.grid import GRID, family
+from rssr.models import list_models, load_card, load_model, noise_of, operator_of, threat_of
+from rssr.operators import problem
+from rssr.smoothing import Noise
+from rssr.sweep import HEADLINE, Setting, distinct, subjects, sweep, write_results
+from rssr.training import train_folder
+
+RESULTS = Path(__file__).resolve().parents[1]/'nbs'/'results'
+RADII = (0., .01, .02, .05, .1, .2)
+HELD_OUT = 'imagenet-sample, held out'
+FAST = ('B6-range', 'B6', 'B7')
+
+
+@dataclass(frozen=True)
+class Source:
+    "Where the photographs are, and where to compute."
+    data: Path    # ImageNet-sample, with train and val
+    device: str   # cpu, cuda, ...
+
+    def val(self, images: int) -> Photographs | Crops:
+        "So many photographs that nothing was chosen on, evenly spread."
+        return open_photographs(find_images(self.data, 'val'), images=images)
+
+    @property
+    def label(self) -> str:
+        "What they are called."
+        return f'{self.data.resolve().name}/val'
+
+    @cached_property
+    def held_out(self) -> list[Path]:
+        "Photographs of the training set that nothing was trained on."
+        return holdout(find_images(self.data, 'train'))[1]
+
+    def held(self, images: int) -> Photographs | Crops:
+        "So many of them, evenly spread."
+        return open_photographs(self.held_out, images=images)
+
+
+def finish(
+    name: str,                                     # of the folder
+    rows: pd.DataFrame,                            # all that belongs into it
+    write: Callable[[pd.DataFrame, Path], None],   # makes rows.csv and runs.csv
+) -> None:
+    "Keep what was asked for, in the form for publishing."
+    write(rows, RESULTS/name)
+    shutil.rmtree(RESULTS/name/'jobs')
+
+
+# ---------------------------------------------------------------- sweeps
+
+def sweep_models(
+    source: Source,                     # photographs
+    name: str,                          # of the folder
+    setting: Setting,                   # what all rows share, but for the attacks
+    attacks: tuple[str, ...],           # names of sets
+    images: int,                        # of val; 0 for the 16 embedded ones
+    models: list[str] | None = None,    # names; all of the scale by default
+    eps_rels: tuple[float, ...] = RADII,
+) -> None:
+    "Models on photographs that no choice has seen."
+    photos = source.val(images) if images else open_photographs(images=16)
+    label = source.label if images else 'embedded'
+    levels = (.15,) if name == 'x2_ablation' else None
+    who = subjects(models, setting.scale, source.device, levels)
+    found = []
+    for attack in attacks:
+        how = replace(setting, attacks=ATTACKS[attack], device=source.device)
+        found.append(sweep(who, photos, RESULTS/name, how, eps_rels, label))
+    identity = ['model', 'weights', 'eps_rel', 'attack', 'sigma_g', 'content']
+    finish(name, pd.concat(found).drop_duplicates(identity), write_results)
+
+
+def imagenet_sample(source: Source) -> None:
+    "The thesis's tables, under its attack and under the strongest."
+    for scale in (2, 4):
+        both = ('thesis', 'strongest')
+        sweep_models(source, f'x{scale}_imagenet_sample', Setting(scale), both, 24)
+
+
+def ablation(source: Source) -> None:
+    "Averaging without noise in training."
+    few = (0., .02, .05)
+    sweep_models(source, 'x2_ablation', Setting(), ('strongest',), 24, ['x2_standard'], few)
+
+
+def adaptive(source: Source) -> None:
+    "The thesis's question A.3."
+    models = ['x2_smoothing_0.1', 'x2_smoothing_0.2', 'x2_smoothing_0.3']
+    attacks = ('thesis', 'transfer', 'rs_pgd', 'mended', 'eot')
+    sweep_models(source, 'x2_adaptive', Setting(k=10), attacks, 12, models, RADII[1:])
+
+
+def measurement(source: Source) -> None:
+    "The small image attacked."
+    models = ['x2_standard', 'x2_smoothing_0.1', 'x2_adversarial_0.05']
+    setting = Setting(where='measurement')
+    few = (0., .02, .05, .1)
+    sweep_models(source, 'x2_measurement', setting, ('strongest',), 12, models, few)
+
+
+def embedded(source: Source) -> None:
+    "What `rssr_evaluate` does without options."
+    models = [f'x2_{name}' for name in HEADLINE]
+    sweep_models(source, 'x2_embedded', Setting(), ('thesis',), 0, models, RADII[:4])
+
+
+# ---------------------------------------------------------------- choices
+
+def candidates(
+    scale: int,        # 2 or 4
+    eps_rel: float,    # relative radius
+) -> list[str]:        # names of shipped networks
+    "Networks behind the projection trained against one to five times the radius."
+    found = []
+    for name in list_models():
+        cfg = GRID[name]
+        if cfg.scale != scale or family(name) != 'projected': continue
+        if not cfg.eps_rel or cfg.sigma_f: continue
+        if not eps_rel or eps_rel <= cfg.eps_rel <= 5*eps_rel: found.append(name)
+    return found
+
+
+def choice(source: Source) -> None:
+    "Which network stands for which radius."
+    photos = source.held(16)
+    found = []
+    for scale in (2, 4):
+        setting = Setting(scale, attacks=ATTACKS['strongest'], device=source.device)
+        for eps_rel in RADII:
+            models = subjects(candidates(scale, eps_rel), scale, source.device)
+            networks = [s for s in models if s.eps_train]
+            args = (RESULTS/'choice', setting, (eps_rel,), HELD_OUT)
+            found.append(sweep(networks, photos, *args))
+    finish('choice', pd.concat(found), write_results)
+
+
+def sigma_g(source: Source) -> None:
+    "Once for each network, and for one of them anew at each radius, as the thesis does."
+    setting = Setting(device=source.device)
+    photos = source.held(16)
+    names = [name for name in list_models() if GRID[name].sigma_f]
+    once = [choose_sigma_g(name, photos, RESULTS/'sigma_g', setting=setting, data=HELD_OUT)[1]
+            for name in names]
+    finish('sigma_g', pd.concat(once), write_results)
+    few = source.held(6)
+    folder = RESULTS/'sigma_g_by_radius'
+    short = replace(setting, k=16)
+    anew = []
+    for eps_rel in (*RADII, .035):
+        chosen = choose_sigma_g('x2_smoothing_0.1', few, folder, eps_rel, setting=short,
+                                data=HELD_OUT)
+        anew.append(chosen[1])
+    finish('sigma_g_by_radius', pd.concat(anew), write_results)
+
+
+# ---------------------------------------------------------------- certificates
+
+def certify_into(
+    source: Source,                     # photographs
+    name: str,                          # of the folder
+    asked: list[tuple[str, Terms]],     # models, and on what terms
+    images: int,                        # of val
+) -> None:
+    "Certificates of photographs that no choice has seen."
+    photos = source.val(images)
+    found = []
+    for model, terms in asked:
+        terms = replace(terms, device=source.device)
+        rows = certify_photographs(model, photos, RESULTS/name, terms, source.label)
+        found.append(rows)
+    finish(name, pd.concat(found), write_certificates)
+
+
+def certificates(source: Source) -> None:
+    "The certified tables."
+    x2, x4 = 'x2_split_0.5', 'x4_split_0.7'
+    certify_into(source, 'x2_certificates', [(x2, Terms(FAST, n=5000))], 60)
+    certify_into(source, 'x4_certificates', [(x4, Terms(FAST, n=10_000))], 60)
+    certify_into(source, 'x4_certificates_100000', [(x4, Terms(FAST, n=100_000))], 4)
+
+
+def certificates_by_t(source: Source) -> None:
+    "All methods at eps/sigma of 0.25, 0.5, 1, 2 and 3, for two networks."
+    split = (.000451055, .00090211, .00180422, .00360844, .00541266)
+    plain = (.000270633, .000541266, .00108253, .00216506, .0032476)
+    asked = [('x2_split_0.5', Terms(eps_rels=split, n=2000)),
+             ('x2_smoothing_0.2', Terms(eps_rels=plain, n=2000))]
+    certify_into(source, 'certificates_by_t', asked, 12)
+
+
+def split_networks() -> Iterator[str]:
+    "Those that ship, and those that rssr_grid has trained in runs/."
+    for name in list_models():
+        if family(name) == 'split': yield name
+    yield from sorted(map(str, Path('runs').glob('x?_split_*.safetensors')))
+
+
+def front(source: Source) -> None:
+    "Which noise of a split network for which radius."
+    terms = Terms(('B7',), n=1000, device=source.device)
+    photos = source.held(8)
+    found = [certify_photographs(name, photos, RESULTS/'front', terms, HELD_OUT)
+             for name in split_networks()]
+    finish('front', pd.concat(found), write_certificates)
+
+
+BROKEN_AT = {'x2_split_0.5': CERTIFIED_RADII['input'][2:4],
+             'x4_split_0.7': CERTIFIED_RADII['measurement'][3:5]}
+
+
+def attack_certified(
+    source: Source,     # photographs
+    name: str,          # of a split network
+    image: int,         # number of one of sixty photographs
+) -> Iterator[dict]:    # one row a radius
+    "How far an attack gets on one photograph."
+    crops = distinct(source.val(60))
+    content = crops.contents[image]
+    f = load_model(name, source.device)
+    p = crops[image][None].float().to(source.device)/255
+    faced, y, x = problem(f.folded(), p, operator_of(f.card), threat_of(f.card).where)
+    noise = Noise(noise_of(f.card), 256, photograph_seed(0, content))
+    attack = Attack('g', Ascent(20, 2., 'linear'), draws=16)
+    about = dict(model=name, photograph=crops.names[image], content=content)
+    for eps_rel in BROKEN_AT[name]:
+        found = attacked(faced, y, x, noise, eps_rel, attack)
+        yield about | dict(eps_rel=eps_rel) | {key: f'{v:.6g}' for key, v in found.items()}
+
+
+def certificates_attacked(source: Source) -> None:
+    "Attacks on what is certified: eight of the sixty photographs."
+    kept = RESULTS/'certificates_attacked.csv'
+    rows = pd.read_csv(kept).to_dict('records') if kept.exists() else []
+    contents = distinct(source.val(60)).contents
+    for name in BROKEN_AT:
+        done = {row['content'] for row in rows if row['model'] == name}
+        for image in range(0, 60, 8):
+            if contents[image] in done: continue
+            rows += attack_certified(source, name, image)
+            write_file(kept, pd.DataFrame(rows).to_csv(index=False).encode())
+
+
+# ---------------------------------------------------------------- a training
+
+def history(
+    source: Source,     # photographs
+    init: str,          # model to start from, or '' for a fresh one
+) -> list[dict]:        # one row an epoch
+    "Four epochs of a network for much noise."
+    recipe = GRID['x2_smoothing_1']
+    cfg = replace(recipe, name=f'from_{init or "scratch"}', init=init, epochs=4)
+    with tempfile.TemporaryDirectory() as out:
+        train_folder(cfg, str(source.data), out, source.device)
+        card = load_card(Path(out)/f'{cfg.name}.safetensors')
+    about = dict(start=init or 'scratch', sigma_f=cfg.sigma_f, lr=cfg.lr, seed=cfg.seed,
+                 device=source.device)
+    return [about | dict(epoch=i) | row for i, row in enumerate(card['history'], 1)]
+
+
+def start(source: Source) -> None:
+    "A network for much noise, started from the undefended one and from scratch."
+    kept = RESULTS/'start.csv'
+    if kept.exists(): return
+    rows = [*history(source, 'x2_standard'), *history(source, '')]
+    write_file(kept, pd.DataFrame(rows).to_csv(index=False).encode())
+
+
+PARTS = (imagenet_sample, ablation, adaptive, measurement, embedded, choice, sigma_g,
+         certificates, certificates_by_t, front, certificates_attacked, start)
+
+
+def main(argv: list[str] | None = None) -> None:
+    "Compute what the command line asks for."
+    described = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=described)
+    parser.add_argument('data', type=Path, help='ImageNet-sample, with train and val')
+    parser.add_argument('--device', default='cpu')
+    names = [part.__name__ for part in PARTS]
+    parser.add_argument('--only', default=','.join(names), help='some of the default')
+    args = parser.parse_args(argv)
+    wanted = args.only.split(',')
+    if unknown := set(wanted) - set(names): parser.error(f'no part {unknown.pop()}: {names}')
+    for part in PARTS:
+        if part.__name__ in wanted: part(Source(args.data, args.device))
+
+
+if __name__ == '__main__': main()
