@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -19,9 +20,9 @@ from torch import Tensor, nn
 from .attacks import Ascent, frozen, pgd
 from .core import Generators, seeds_from
 from .metrics import mse
-from .operators import Threat
+from .operators import LiftedSplit, Threat
 from .smoothing import Noise, Smoothed
-from .units import Estimator, is_random, to_pixels
+from .units import Estimator, is_random, is_split, to_pixels
 
 # %% ../nbs/10_adaptive.ipynb #5f11fc8a
 def pixel_error(
@@ -239,6 +240,27 @@ def attack_set(
 # %% ../nbs/10_adaptive.ipynb #dded70bd
 #| code-fold: true
 @contextmanager
+def _watched(
+    f: Estimator,                       # a module
+    see: Callable[[Tensor], None],      # is given what comes out
+) -> Iterator[None]:
+    "Shows each output of `f` inside the block, of a split one that of its bounded part."
+    if isinstance(f, LiftedSplit): f = f.f          # where both of its ways lead
+    if is_split(f):
+        bounded_part = f.bounded_part
+        def shown(y: Tensor) -> Tensor:
+            out = bounded_part(y)
+            see(out)
+            return out
+        with patch.object(f, 'bounded_part', shown): yield
+    elif isinstance(f, nn.Module):
+        handle = f.register_forward_hook(lambda module, args, out: see(out))
+        try:
+            yield
+        finally:
+            handle.remove()
+
+@contextmanager
 def counted(
     f: Estimator,                   # of a random one the network inside is counted
 ) -> Iterator[dict[str, float]]:    # 'forward' and 'backward': images that have passed
@@ -249,11 +271,7 @@ def counted(
         return
     passes: dict[str, float] = dict(forward=0, backward=0)
     def count_backward(grad): passes['backward'] += len(grad)
-    def count(module, args, out):
+    def count(out):
         passes['forward'] += len(out)
         if out.requires_grad: out.register_hook(count_backward)
-    handle = f.register_forward_hook(count)
-    try:
-        yield passes
-    finally:
-        handle.remove()
+    with _watched(f, count): yield passes

@@ -218,7 +218,8 @@ class Photographs(Dataset):
     @property
     def names(self) -> list[str]:
         "`<class>/<file>` of each photograph; two photographs may have the same name."
-        return ['/'.join(Path(f).parts[-2:]) for f in self.files]
+        names = ['/'.join(Path(file).parts[-2:]) for file in self.files]
+        return [os.fsencode(name).decode('utf-8', 'backslashreplace') for name in names]
 
     def __getitem__(self, i: int) -> Tensor:
         "Crop `i`. Raises BadImage if the file is damaged or too small."

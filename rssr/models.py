@@ -14,6 +14,7 @@ import json
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -180,26 +181,51 @@ def _described(
         return f'{type(value).__qualname__} {_described(vars(value))}'
     raise TypeError(f'a {type(value).__name__} cannot be compared')
 
+_OF_EVERY_MODULE = {*vars(nn.Module()), 'card'}     # what torch keeps, and what is no setting
+_MIXING = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
+
+def _is_foreign(kind: type) -> bool:
+    "Whether a class is somebody else's, whose code may change under its name."
+    return kind.__module__.split('.')[0] not in ('torch', 'rssr', 'builtins')
+
+def _code_of(kind: type) -> str:
+    "The methods of a class, as text that changes with them; '' for those of torch and of ours."
+    parts = []
+    for owner in filter(_is_foreign, kind.__mro__):
+        for name, member in vars(owner).items():
+            if not isinstance(member, FunctionType): continue
+            code = member.__code__
+            plain = [c.co_code if isinstance(c, CodeType) else c for c in code.co_consts]
+            parts.append(f'{name} {code.co_code!r} {code.co_names} {plain}')
+    return ' '.join(parts)
+
 def _layer(
     name: str,                    # where it is
     module: nn.Module,            # what it is
 ) -> str:                         # equal for equal layers, but for their weights
-    "Place, class and public settings of a layer. TypeError if they cannot be compared."
-    settings = {key: value for key, value in vars(module).items() if key[0] != '_'}
-    for key in ('training', 'card'): settings.pop(key, None)      # do not count
-    return f'{name} {type(module).__qualname__} {_described(settings)}'
+    """Place, class, settings and, of somebody else's class, code of a layer.
+    TypeError if they cannot be compared, as with a hook."""
+    if module._forward_hooks or module._forward_pre_hooks: raise TypeError('a hook')
+    settings = {key: value for key, value in vars(module).items() if key not in _OF_EVERY_MODULE}
+    kind = type(module)
+    if not _is_foreign(kind): settings = {k: v for k, v in settings.items() if k[0] != '_'}
+    mode = ' training' if module.training and isinstance(module, _MIXING) else ''
+    return f'{name} {kind.__qualname__} {_described(settings)}{mode}{_code_of(kind)}'
 
 def estimator_hash(
     f: Callable,                  # any estimator
 ) -> str | None:                  # 16 hexadecimal digits; None: it cannot be compared
-    """Hash of classes, settings, parameters and buffers: equal for equal estimators.
-    None for a function and for a module that holds one: nothing may be used again."""
+    """Hash of classes, settings, parameters and buffers, and of the methods of classes that are
+    not ours: equal for equal estimators, another for others. None for a function and for a module
+    that holds one or has a hook: nothing may be used again."""
     if not isinstance(f, nn.Module): return None
     try:
-        layers = [_layer(name, module) for name, module in f.named_modules()]
+        named = f.named_modules(remove_duplicate=False)
+        layers = [_layer(name, module) for name, module in named]
     except TypeError:
         return None
-    weights = dict(chain(f.named_parameters(), f.named_buffers()))
+    weights = dict(chain(f.named_parameters(remove_duplicate=False),
+                         f.named_buffers(remove_duplicate=False)))
     return content_hash(*layers, *weights, *weights.values())
 
 # %% ../nbs/07_models.ipynb #092b761b

@@ -32,15 +32,23 @@ def resize(
     return F.interpolate(x, size=size, mode=kernel, antialias=True, align_corners=False)
 
 @lru_cache(maxsize=64)
+def _resized_columns(
+    n_in: int,                     # side before
+    n_out: int,                    # side after
+    kernel: str,                   # 'bilinear' or 'bicubic'
+) -> Tensor:                       # float64 (n_out, n_in), kept: not to be changed
+    "What the resize makes of each unit vector, as columns."
+    columns = torch.eye(n_in, dtype=torch.float64)[:, None, :, None]
+    columns = columns.repeat(1, 1, 1, 2)    # PyTorch resizes one pixel's width wrongly
+    return resize(columns, (n_out, 2), kernel)[:, 0, :, 0].T
+
 def resize_matrix(
     n_in: int,                     # side before
     n_out: int,                    # side after
     kernel: str = 'bilinear',      # 'bilinear' or 'bicubic'
-) -> Tensor:                       # float64 (n_out, n_in)
+) -> Tensor:                       # float64 (n_out, n_in), the caller's own
     "The matrix R of `resize`, which is `x -> R x R^T`; its rows sum to one."
-    columns = torch.eye(n_in, dtype=torch.float64)[:, None, :, None]
-    columns = columns.repeat(1, 1, 1, 2)    # PyTorch resizes one pixel's width wrongly
-    return resize(columns, (n_out, 2), kernel)[:, 0, :, 0].T
+    return _resized_columns(n_in, n_out, kernel).clone()
 
 # %% ../nbs/02_operators.ipynb #0292da97
 class ForwardOperator(Protocol):

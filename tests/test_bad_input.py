@@ -23,9 +23,10 @@ from rssr.evaluation import rssr_evaluate, rssr_sigma
 from rssr.metrics import metrics
 from rssr.models import WEIGHTS, PixelModel, list_models, load_model, save_model
 from rssr.operators import Downsampling, Threat, pair
+from rssr.recipe import TrainConfig
 from rssr.smoothing import Noise, smooth
 from rssr.sweep import read_results
-from rssr.training import TrainConfig, fresh_state, load_checkpoint, rssr_train, save_checkpoint
+from rssr.training import fresh_state, load_checkpoint, rssr_train, save_checkpoint
 from rssr.unet import UNet
 from rssr.units import radius
 

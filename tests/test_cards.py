@@ -11,14 +11,8 @@ from safetensors.torch import save_file
 from rssr.data import Crops, embedded_photographs
 from rssr.models import list_models, load_card, load_model, model_path, operator_of, save_model
 from rssr.operators import pair
-from rssr.training import (
-    TrainConfig,
-    TrainState,
-    load_checkpoint,
-    save_checkpoint,
-    train,
-    validate,
-)
+from rssr.recipe import TrainConfig
+from rssr.training import TrainState, load_checkpoint, save_checkpoint, train, validate
 from rssr.unet import SplitUNet, network
 
 MODELS = list_models()

@@ -15,8 +15,9 @@ from rssr.certified import Terms, certify_photographs, read_certificates
 from rssr.data import Crops, embedded_photographs
 from rssr.linear import Interpolation
 from rssr.models import list_models, load_card
+from rssr.recipe import TrainConfig
 from rssr.sweep import Subject, read_results, sweep
-from rssr.training import TrainConfig, train
+from rssr.training import train
 
 
 def most_noise():
@@ -128,7 +129,7 @@ def test_training_stops_at_control_c(photographs, tmp_path):
 GRID = '''
 import sys
 from rssr.grid import train_grid
-from rssr.training import TrainConfig
+from rssr.recipe import TrainConfig
 configs = [TrainConfig(name, epochs=3, batch_size=4, lr=1e-3) for name in ('a', 'b')]
 train_grid(configs, *sys.argv[1:], jobs=2)
 '''

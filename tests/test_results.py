@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+import rssr.rows
 import rssr.sweep
 from rssr.adaptive import Attack
 from rssr.attacks import Ascent
@@ -352,7 +353,7 @@ def test_names_that_look_like_numbers_or_formulas(tmp_path):
     for path in (tmp_path, tmp_path/'published'):
         back = read_results(path)
         assert set(back['model']) == {'001', '=1+1'} and set(back['data']) == {'1e3'}
-    assert b"'=1+1" in rssr.evaluation._for_spreadsheet(rows)
+    assert b"'=1+1" in rssr.rows.for_spreadsheet(rows)
 
 
 def heads(text):

@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 import rssr.training
 from rssr.data import Crops, embedded_photographs, find_images, holdout
 from rssr.models import WEIGHTS, list_models, load_card
-from rssr.training import TrainConfig, rssr_train, train
+from rssr.recipe import TrainConfig
+from rssr.training import rssr_train, train
 
 CROPS = embedded_photographs()
 
