@@ -199,6 +199,7 @@ def _code_of(kind: type) -> str:
             parts.append(f'{name} {code.co_code!r} {code.co_names} {plain}')
     return ' '.join(parts)
 
+# %% ../nbs/07_models.ipynb #eaf312b9
 def _layer(
     name: str,                    # where it is
     module: nn.Module,            # what it is
