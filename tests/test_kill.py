@@ -202,7 +202,8 @@ def test_evaluation_survives_kill_9(photographs, tmp_path):
     pd.testing.assert_frame_equal(figures(resumed), figures(read_results(whole)))
     assert (killed/'table.md').read_text() == (whole/'table.md').read_text()
     assert names_in(killed) == ['jobs', 'picture.png', 'results.csv', 'table.md']
-    assert {path.suffix for path in (killed/'jobs').iterdir()} == {'.json'}
+    left = {path.suffix for path in (killed/'jobs').iterdir()}
+    assert left <= {'.json', '.taken'}                    # the mark of the killed job may stay
 
 
 # ---------------------------------------------------------------- certification
