@@ -123,10 +123,13 @@ def both():
 
 
 def test_the_same_figures(both):
-    "Another processor rounds otherwise, and an attack enlarges that a little."
+    """Another processor rounds otherwise, and an attack enlarges that a little; another PyTorch
+    may make it choose another iterate, which moved one photograph by 0.1 dB with 2.4."""
     today, kept = both
     assert list(today) == list(kept)
-    moved = [name for name in kept if today[name] != pytest.approx(kept[name], rel=3e-3, abs=2e-3)]
+    same_torch = torch.__version__.split('.')[:2] == json.loads(KEPT.read_text())['torch']
+    near = dict(rel=3e-3, abs=2e-3 if same_torch else .2)
+    moved = [name for name in kept if today[name] != pytest.approx(kept[name], **near)]
     assert not moved, {name: (kept[name], today[name]) for name in moved[:5]}
 
 
@@ -136,5 +139,6 @@ def test_the_same_grid():
 
 if __name__ == '__main__':
     torch.set_num_threads(1)
-    kept = dict(figures=run(), grid=said(rssr_grid).splitlines())
+    version = torch.__version__.split('.')[:2]
+    kept = dict(torch=version, figures=run(), grid=said(rssr_grid).splitlines())
     KEPT.write_text(json.dumps(kept, indent=1) + '\n')
