@@ -86,13 +86,20 @@ class Attack:
         restarts: int,                 # runs; 0 for those it has
     ) -> 'Attack':
         "The same with other numbers."
-        ascent = self.ascent
-        if iterations: ascent = replace(ascent, iterations=iterations)
-        if restarts: ascent = replace(ascent, restarts=restarts)
-        return replace(self, ascent=ascent)
+        return replace(self, ascent=_renumbered(self.ascent, iterations, restarts))
 
 # %% ../nbs/10_adaptive.ipynb #ba38e54e
 JUDGES = 16  # draws on which iterates and attacks are compared
+
+def _renumbered(
+    ascent: Ascent,          # settings
+    iterations: int,         # another number of steps, if not 0
+    restarts: int,           # another number of runs, if not 0
+) -> Ascent:
+    "The settings with these numbers."
+    if iterations: ascent = replace(ascent, iterations=iterations)
+    if restarts: ascent = replace(ascent, restarts=restarts)
+    return ascent
 
 def _followed(
     attack: Attack,          # its settings

@@ -20,8 +20,8 @@ from scipy.stats import norm
 from torch import Tensor
 
 from .core import content_hash, derived_seed
-from .draws import KEPT_FOR, Draws, Part, Pixels, kept_for, observe, rms, seed_of
-from .metrics import structure_distance
+from .draws import KEPT_FOR, Draws, Part, Pixels, kept_for, observe, seed_of
+from .metrics import rms, structure_distance
 from .smoothing import Noise
 from rssr.statistics import (
     bernstein,
@@ -362,16 +362,8 @@ def _b7(q: Question) -> Bound:
 
 # %% ../nbs/20_certification.ipynb #d5063af6
 METHODS: dict[str, Callable[[Question], Bound]] = {
-    'B1': _b1,
-    'B2': _b2,
-    'B3': _b3,
-    'B4': _b4,
-    'B4-ssim': _b4_ssim,
-    'B5-trace': _b5_trace,
-    'B5': _b5,
-    'B6-range': _b6_range,
-    'B6': _b6,
-    'B7': _b7,
+    'B1': _b1, 'B2': _b2, 'B3': _b3, 'B4': _b4, 'B4-ssim': _b4_ssim,
+    'B5-trace': _b5_trace, 'B5': _b5, 'B6-range': _b6_range, 'B6': _b6, 'B7': _b7,
 }
 assert set(METHODS) == set(KEPT_FOR), 'a bound says what of the draws it needs'
 

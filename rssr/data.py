@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['EXTENSIONS', 'EMBEDDED', 'BadImage', 'read_image', 'find_images', 'holdout', 'Photographs', 'batches', 'Crops',
-           'embedded_photographs', 'open_photographs', 'crop_hashes', 'show_images']
+           'embedded_photographs', 'open_photographs', 'crop_hashes', 'Distinct', 'distinct', 'show_images']
 
 # %% ../nbs/03_data.ipynb #e5e9a788
 import hashlib
@@ -159,6 +159,13 @@ def _decoded(
 
 # %% ../nbs/03_data.ipynb #531c0adf
 #| code-fold: true
+def _short_name(
+    path: str | Path,     # of a photograph
+) -> str:
+    "`<class>/<file>`; what is no text becomes `\\x..`."
+    name = '/'.join(Path(path).parts[-2:])
+    return os.fsencode(name).decode('utf-8', 'backslashreplace')
+
 def _check_size(
     a: np.ndarray,        # a picture, uint8 (h, w, 3)
     size: int,            # side of the crop, pixels
@@ -218,8 +225,7 @@ class Photographs(Dataset):
     @property
     def names(self) -> list[str]:
         "`<class>/<file>` of each photograph; two photographs may have the same name."
-        names = ['/'.join(Path(file).parts[-2:]) for file in self.files]
-        return [os.fsencode(name).decode('utf-8', 'backslashreplace') for name in names]
+        return [_short_name(file) for file in self.files]
 
     def __getitem__(self, i: int) -> Tensor:
         "Crop `i`. Raises BadImage if the file is damaged or too small."
@@ -245,6 +251,16 @@ class _Numbered(Dataset):
         except BadImage as e:
             return i, e
 
+def _note(
+    photos: 'Photographs | Crops',                 # has `skipped`
+    name: str,                                     # of a file that is left out
+    fault: str,                                    # which names the path
+) -> None:
+    "Remember it; a second file of that name gets a number."
+    key = name
+    while photos.skipped.get(key, fault) != fault: key += ' again'
+    photos.skipped[key] = fault
+
 def _good(
     items: list[tuple[int, Tensor | BadImage]],    # what a batch holds
     photos: 'Photographs | Crops',                 # notes what is left out
@@ -256,7 +272,7 @@ def _good(
         if isinstance(item, Tensor):
             good.append((i, item))
         elif skip_bad:
-            photos.skipped[photos.names[i]] = str(item)
+            _note(photos, photos.names[i], str(item))
         else:
             raise item
     return good
@@ -396,6 +412,41 @@ def _fingerprint(
     "What a set of photographs is: names, contents, crop size."
     lines = [f'{size}', *(f'{digest} {name}' for name, digest in zip(names, digests))]
     return content_hash(os.fsencode('\n'.join(lines)))
+
+# %% ../nbs/03_data.ipynb #57ed6056
+class Distinct(Crops):
+    "Photographs in memory, no two of which show the same, and what became of the others."
+    def __init__(
+        self,
+        images: Tensor,               # uint8 (N, 3, size, size)
+        names: Sequence[str],         # one for each image
+        copies: Sequence[str],        # 'copy = photograph', for those that count no more
+        skipped: dict[str, str],      # name and fault of those that could not be used
+    ):
+        super().__init__(images, names)
+        self.contents = crop_hashes(images.float()/255)
+        self.copies = list(copies)
+        self.skipped = dict(skipped)
+
+def distinct(
+    photos: Photographs | Crops,      # photographs to be measured
+    workers: int = 0,                 # reading processes
+    skip_bad: bool = False,           # leave damaged and small files out
+) -> Distinct:                        # 77 kB each
+    "Read photographs; of those that show the same, to the last pixel, the first counts."
+    if isinstance(photos, Distinct): return photos
+    images: dict[str, Tensor] = {}
+    names: dict[str, str] = {}
+    copies = []
+    for indices, p in batches(photos, workers=workers, skip_bad=skip_bad):
+        for i, image, content in zip(indices.tolist(), p, crop_hashes(p)):
+            if content in images:
+                copies.append(f'{photos.names[i]} = {names[content]}')
+                continue
+            images[content] = (255*image).round().byte()
+            names[content] = photos.names[i]
+    if copies: print(f"equal photographs count once: {', '.join(copies)}")
+    return Distinct(torch.stack([*images.values()]), [*names.values()], copies, photos.skipped)
 
 # %% ../nbs/03_data.ipynb #78ab1b4e
 #| code-fold: true

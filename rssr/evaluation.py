@@ -19,24 +19,32 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import Tensor
 
+# %% ../nbs/16_evaluation.ipynb #1ad57b33
 from .adaptive import Attack, attack_set
 from .attacks import Ascent
 from .core import check_device, command, parse_numbers, write_file
-from .data import Crops, Photographs, find_images, holdout, open_photographs, show_images
+from rssr.data import (
+    Crops,
+    Distinct,
+    Photographs,
+    distinct,
+    find_images,
+    holdout,
+    open_photographs,
+    show_images,
+)
 from .linear import Interpolation
 from .metrics import metrics
 from .models import list_models, load_card, load_model, model_path
 from .operators import WHERE, Downsampling, degrade, resize
-from .rows import for_spreadsheet
+from .rows import check_apart, for_spreadsheet
 from .smoothing import Noise
 from rssr.sweep import (
     HEADLINE,
-    Distinct,
+    LINEAR,
     Setting,
     Subject,
     case_of,
-    check_apart,
-    distinct,
     subjects,
     summary,
     sweep,
@@ -303,7 +311,7 @@ def evaluate(  # noqa: PLR0913 (a command: its parameters are its options)
 _METRICS = dict(
     psnr='PSNR in dB, mean over images ± half of the 95% interval',
     ssim='SSIM',
-    gain='PSNR above the bilinear input at its exact worst case, paired, dB')
+    gain='PSNR above the bilinear input at its worst, paired, dB')
 
 def _counted(
     crops: Distinct,              # those that were measured
@@ -322,10 +330,12 @@ def _head(
 ) -> str:
     "What all tables of a report share."
     first = lines.iloc[0]
-    exact = 'linear rows' if first['norm'] == 'l2' else 'bilinear'
+    exact = 'linear rows: exact' if first['norm'] == 'l2' else 'bilinear: exact'
+    bilinear = lines['model'] == next(iter(LINEAR))
+    if (lines.loc[bilinear, 'done'] == 'attack').any(): exact = 'no row: exact'
     levels = [f'{e:g} = {grey_levels(e):.1f}' for e in sorted(set(lines['eps_rel']))]
     return (f"x{first['scale']}, {first['data']}, {photographs}; "
-            f"threat: {first['where']}, {first['norm']}; {exact}: exact worst case; "
+            f"threat: {first['where']}, {first['norm']}; {exact} worst case; "
             f"k = {lines['k'].max()}; seed {first['seed']}\n"
             f"eps_rel in grey levels of 255, root mean square: {', '.join(levels)}\n")
 

@@ -263,6 +263,7 @@ def train_grid(
         raise RuntimeError('; '.join(words) + f' (logs in {out})')
     return [out/f'{cfg.name}.safetensors' for cfg in configs]
 
+# %% ../nbs/13_grid.ipynb #f0b928cc
 def _run_all(
     configs: Sequence[TrainConfig],      # as in train_grid
     data: str | Path,                    # as in train_grid

@@ -88,6 +88,8 @@ def _check_words(cfg: TrainConfig) -> None:
         word = getattr(cfg, name)
         if word not in known: raise ValueError(f'{name}={word!r} is unknown: use one of {known}')
 
+# %% ../nbs/11_recipe.ipynb #35ea599f
+#| code-fold: true
 def _check_bound(cfg: TrainConfig) -> None:
     "ValueError for a bounded part that cannot be, or not beside the rest of the recipe."
     alone = cfg.residual and not cfg.projection

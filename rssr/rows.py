@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Layout', 'rows_of_job', 'read_job', 'publish', 'read_published', 'read_rows', 'JobFolder', 'job_name', 'add_job',
-           'turns', 'for_spreadsheet']
+           'turns', 'for_spreadsheet', 'check_apart']
 
 # %% ../nbs/14_rows.ipynb #fa7e709e
 import json
@@ -74,13 +74,13 @@ def read_job(
     "The rows of a finished job. ValueError naming the file if it is none."
     try:
         rows = rows_of_job(json.loads(path.read_bytes()), path.stem)
-        layout.table(rows)
         for row in rows:
-            if set(row) != set(layout.columns): raise ValueError(f'columns {sorted(row)[:4]}, ...')
+            if set(row) != set(layout.columns): raise ValueError('its columns are others')
+        layout.table(rows)
     except (ValueError, TypeError, LookupError) as e:
         raise ValueError(f'{path} is {layout.no_job} ({type(e).__name__}: {e}): '
-                         'delete it, and its rows will be computed again; or choose another '
-                         'folder, if another command wrote it') from None
+                         'choose another folder if another command wrote it, else delete it, '
+                         'and its rows will be computed again') from None
     return rows
 
 # %% ../nbs/14_rows.ipynb #37957bae
@@ -104,9 +104,10 @@ def _read_csv(
     layout: Layout,           # of the rows
 ) -> pd.DataFrame:
     "One of the two files, text as text: a model may be called 001."
-    numbers = [c for c in (*layout.columns, *layout.older) if c not in layout.text]
-    return pd.read_csv(path, dtype=dict.fromkeys(layout.text, str), keep_default_na=False,
-                       na_values=dict.fromkeys(numbers, ['']))
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    for c in frame.columns.difference(layout.text):
+        frame[c] = [float(text or 'nan') for text in frame[c]]      # to the last digit
+    return frame
 
 def read_published(
     folder: Path,             # with rows.csv and runs.csv
@@ -256,3 +257,16 @@ def for_spreadsheet(
     safe = text.apply(lambda column: column.str.replace(r'^(?=[=+\-@\t\r])', "'", regex=True))
     safe = safe.apply(lambda column: column.str.replace('\r', ' '))    # a line break to some
     return rows.assign(**safe).to_csv(index=False).encode('utf-8', 'backslashreplace')
+
+# %% ../nbs/14_rows.ipynb #49b99cb9
+#| code-fold: true
+def check_apart(
+    values: Sequence[float],      # radii or smoothing levels
+    what: str,                    # their name in the error
+) -> None:
+    "ValueError if two of them print alike: a table could not tell their columns apart."
+    first: dict[str, float] = {}
+    for value in values:
+        if f'{value:g}' in first:
+            raise ValueError(f"{what} {first[f'{value:g}']!r} and {value!r} print alike: give one")
+        first[f'{value:g}'] = value

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['HEADLINE', 'LINEAR', 'IDENTITY', 'COLUMNS', 'FLOOR', 'TRANSFER', 'DRAWS', 'OWN', 'Subject', 'subjects', 'Setting',
-           'perturbed', 'read_results', 'write_results', 'Distinct', 'distinct', 'generators', 'Worst', 'Case',
-           'worst_inputs', 'case_of', 'sweep', 'check_apart', 'summary']
+           'perturbed', 'read_results', 'write_results', 'generators', 'Worst', 'Case', 'worst_inputs', 'case_of',
+           'sweep', 'summary']
 
 # %% ../nbs/15_sweep.ipynb #b702b5d2
 import json
@@ -25,12 +25,12 @@ from . import __version__
 from .adaptive import ATTACKS, AnyAttack, counted, strongest
 from .attacks import Ball
 from .core import Generators, content_hash, generator_for, progress
-from .data import Crops, Photographs, batches, crop_hashes
+from .data import Crops, Distinct, Photographs, crop_hashes, distinct
 from .linear import Interpolation, has_worst_case, linear_worst_case
 from .metrics import interval, metrics
 from .models import estimator_hash, list_models, load_card, load_model, noise_of
 from .operators import Downsampling, Threat, lifted, problem
-from .rows import JobFolder, Layout, add_job, publish, read_rows, turns
+from .rows import JobFolder, Layout, add_job, check_apart, publish, read_rows, turns
 from .smoothing import Noise, Smoothed, smooth
 from .units import Estimator, is_linear, radius
 
@@ -204,41 +204,6 @@ def write_results(
 ) -> None:
     "Write rows in the form for publishing. Figures keep 7 digits."
     publish(rows, folder, _LAYOUT)
-
-# %% ../nbs/15_sweep.ipynb #57ed6056
-class Distinct(Crops):
-    "Photographs in memory, no two of which show the same, and what became of the others."
-    def __init__(
-        self,
-        images: Tensor,               # uint8 (N, 3, size, size)
-        names: Sequence[str],         # one for each image
-        copies: Sequence[str],        # 'copy = photograph', for those that count no more
-        skipped: dict[str, str],      # name and fault of those that could not be used
-    ):
-        super().__init__(images, names)
-        self.contents = crop_hashes(images.float()/255)
-        self.copies = list(copies)
-        self.skipped = dict(skipped)
-
-def distinct(
-    photos: Photographs | Crops,      # photographs to be measured
-    workers: int = 0,                 # reading processes
-    skip_bad: bool = False,           # leave damaged and small files out
-) -> Distinct:                        # 77 kB each
-    "Read photographs; of those that show the same, to the last pixel, the first counts."
-    if isinstance(photos, Distinct): return photos
-    images: dict[str, Tensor] = {}
-    names: dict[str, str] = {}
-    copies = []
-    for indices, p in batches(photos, workers=workers, skip_bad=skip_bad):
-        for i, image, content in zip(indices.tolist(), p, crop_hashes(p)):
-            if content in images:
-                copies.append(f'{photos.names[i]} = {names[content]}')
-                continue
-            images[content] = (255*image).round().byte()
-            names[content] = photos.names[i]
-    if copies: print(f"equal photographs count once: {', '.join(copies)}")
-    return Distinct(torch.stack([*images.values()]), [*names.values()], copies, photos.skipped)
 
 # %% ../nbs/15_sweep.ipynb #41200cdb
 FLOOR, TRANSFER, DRAWS, OWN = range(4)      # what chance is needed for
@@ -521,17 +486,6 @@ def sweep(
 
 # %% ../nbs/15_sweep.ipynb #8c81e2ac
 #| code-fold: true
-def check_apart(
-    values: Sequence[float],      # radii or smoothing levels
-    what: str,                    # their name in the error
-) -> None:
-    "ValueError if two of them print alike: a table could not tell their columns apart."
-    first: dict[str, float] = {}
-    for value in values:
-        if f'{value:g}' in first:
-            raise ValueError(f"{what} {first[f'{value:g}']!r} and {value!r} print alike: give one")
-        first[f'{value:g}'] = value
-
 def _asked_for(
     tasks: list[_Task],           # what is asked for
     kept: JobFolder,              # where all of it is by now

@@ -24,7 +24,7 @@ from . import __version__
 from .core import check_device, command, derived_seed, generator_for, progress, write_file
 from .data import Crops, Photographs, batches, embedded_photographs, find_images, holdout
 from .metrics import mse
-from .models import load_model, save_model
+from .models import load_card, load_model, save_model
 from .operators import Downsampling, ForwardOperator, problem
 from .recipe import TrainConfig, learning_rate, training_loss
 from .smoothing import Noise, smooth
@@ -128,16 +128,22 @@ def check_photographs(
     was: dict[str, Any],             # what is known of the photographs of their training
     now: dict[str, str],             # what is known of those at hand
 ) -> None:
-    """ValueError, naming both, if `path` was made from other photographs.
+    """ValueError, naming both, if `path` was made from other photographs, or from other weights
+    under the name that its recipe starts from.
 
     Checkpoints and cards from before fingerprints were kept (those of all shipped models) have
     none: then nothing can be compared, and nothing is refused.
     """
+    if {'start'} <= was.keys() & now.keys() and was['start'] != now['start']:
+        raise ValueError(f"{path} was started from other weights ({was['start'][:12]} there, "
+                         f"{now['start'][:12]} now): choose another name, or delete it")
     if any(k not in was for k in FINGERPRINTS): return
     if all(was[k] == now[k] for k in FINGERPRINTS): return
     raise ValueError(f'{path} was trained on other photographs ({_in_words(was)} there, '
                      f'{_in_words(now)} now): give those, choose another name, or delete it')
 
+# %% ../nbs/12_training.ipynb #53d496c3
+#| code-fold: true
 def _check_recipe(
     path: str | Path,                # checkpoint
     was: dict[str, Any],             # its recipe
@@ -203,6 +209,27 @@ def load_checkpoint(
 
 # %% ../nbs/12_training.ipynb #f1a58200
 #| code-fold: true
+def _start_path(
+    cfg: TrainConfig,                # recipe that starts from a model
+    out: Path,                       # where that is looked for first
+) -> str | Path:                     # for load_model
+    "An own model of that name, or a shipped one."
+    own = out/f'{cfg.init}.safetensors'
+    return own if own.exists() else cfg.init
+
+def _start(
+    cfg: TrainConfig,                # recipe
+    out: Path,                       # where a model to start from is looked for first
+) -> dict[str, str]:                 # 'start', if it starts from one that is still there
+    "The hash of the weights at the beginning."
+    if not cfg.init: return {}
+    try:
+        return dict(start=load_card(_start_path(cfg, out))['sha256'])
+    except (ValueError, OSError):
+        return {}
+
+# %% ../nbs/12_training.ipynb #23c94732
+#| code-fold: true
 def _fresh_network(
     cfg: TrainConfig,                # recipe
     out: Path,                       # where a model to start from is looked for first
@@ -211,8 +238,7 @@ def _fresh_network(
     torch.manual_seed(derived_seed(cfg.seed))
     model = network(cfg.architecture)
     if not cfg.init: return model
-    own = out/f'{cfg.init}.safetensors'
-    start = load_model(own if own.exists() else cfg.init)
+    start = load_model(_start_path(cfg, out))
     free = dict(projection=0)                             # P has no weights: it may come or go
     if start.args | free != model.args | free:
         raise ValueError(f'init={cfg.init!r} has architecture {start.args}, '
@@ -389,6 +415,8 @@ def _card(
         torch=torch.__version__,
     )
 
+# %% ../nbs/12_training.ipynb #d4951f41
+#| code-fold: true
 def _rounded(
     row: dict[str, float],           # of the history
 ) -> dict[str, float]:               # loss, mse, psnr
@@ -429,7 +457,7 @@ def train(
     out = Path(out)
     weights = out/f'{cfg.name}.safetensors'
     point = out/f'{cfg.name}.checkpoint.safetensors'
-    photographs = describe_photographs(photos, val, data)
+    photographs = describe_photographs(photos, val, data) | _start(cfg, out)
     if weights.exists() and not point.exists():
         return _finished(weights, cfg, photographs)
     state = fresh_state(cfg, out, device)

@@ -16,19 +16,19 @@ import torch
 from PIL import Image
 
 import rssr.certified as certified
-from rssr.certified import (
+import rssr.certifying as certifying
+from rssr.certified import crossing, per_photograph, rssr_certify
+from rssr.certifying import (
     BOUND_COLUMNS,
     CERTIFICATE_COLUMNS,
     RUN_COLUMNS,
     Terms,
     certify_photographs,
-    crossing,
-    per_photograph,
+    photograph_seed,
     read_certificates,
-    rssr_certify,
     write_certificates,
 )
-from rssr.data import embedded_photographs, find_images, open_photographs
+from rssr.data import distinct, embedded_photographs, find_images, open_photographs
 from rssr.models import estimator_hash, load_model, save_model
 
 IMAGES = embedded_photographs().images
@@ -192,7 +192,7 @@ def test_another_version_never_reuses(data: Path, tmp_path: Path, monkeypatch) -
     """Defect 4: rows of another version of the package were given in silence."""
     certify(data, tmp_path/'out', 'B7')
     jobs = written(tmp_path/'out')
-    monkeypatch.setattr(certified, '__version__', '99')
+    monkeypatch.setattr(certifying, '__version__', '99')
     rows = certify(data, tmp_path/'out', 'B7')
     assert set(rows['version']) == {'99'}
     assert len(written(tmp_path/'out')) == 2*len(jobs)
@@ -228,7 +228,7 @@ def test_tables_show_no_method_of_other_terms(small, data: Path, tmp_path: Path,
 
 PROCESS = '''
 import sys
-from rssr.certified import Terms, certify_photographs
+from rssr.certifying import Terms, certify_photographs
 from rssr.data import open_photographs
 data, out, size, methods = sys.argv[1:]
 terms = Terms(tuple(methods.split()), (0., .0005), n=64)
@@ -265,8 +265,8 @@ def test_a_photograph_has_one_certificate(data: Path, tmp_path: Path) -> None:
 
 def test_the_noise_of_photographs_differs(data: Path) -> None:
     """And that of another seed."""
-    contents = certified.distinct(open_photographs(data, size=SIZE)).contents
-    seeds = {certified.photograph_seed(seed, content) for seed in (0, 1) for content in contents}
+    contents = distinct(open_photographs(data, size=SIZE)).contents
+    seeds = {photograph_seed(seed, content) for seed in (0, 1) for content in contents}
     assert len(seeds) == 4
 
 
@@ -296,7 +296,7 @@ def test_refused_before_the_first_photograph(
 ) -> None:
     """Defects 12 and 13: some of these came after an hour, or as a traceback."""
     def read(*args, **kw): pytest.fail('photographs were read')
-    monkeypatch.setattr(certified, 'distinct', read)
+    monkeypatch.setattr(certifying, 'distinct', read)
     (tmp_path/'file').write_text('no folder')
     with pytest.raises(SystemExit) as end:
         rssr_certify(list(map(str, ['--out', tmp_path/'out', *options(tmp_path)])))
@@ -374,13 +374,13 @@ def test_an_interrupted_certification_blocks_nobody(
 ) -> None:
     """Defect 15: its state stopped any other run in that folder. And the draws are not lost."""
     one, out = find_images(data)[:1], tmp_path/'out'
-    observe = certified.observe
+    observe = certifying.observe
     bar = Bar(2)
 
     def watched(f, y, noise, x, methods, state, _):
         return observe(f, y, noise, x, methods, state, bar, every=-1.)
 
-    monkeypatch.setattr(certified, 'observe', watched)
+    monkeypatch.setattr(certifying, 'observe', watched)
     with pytest.raises(Stopped): certify(one, out, 'B7')
     state, = out.glob('jobs/*.state.safetensors')
     bar = Bar()

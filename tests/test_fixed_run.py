@@ -14,7 +14,8 @@ import pytest
 import torch
 from PIL import Image
 
-from rssr.certified import read_certificates, rssr_certify
+from rssr.certified import rssr_certify
+from rssr.certifying import read_certificates
 from rssr.data import embedded_photographs
 from rssr.evaluation import rssr_evaluate, rssr_sigma
 from rssr.grid import rssr_grid

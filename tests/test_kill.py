@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from rssr.certified import Terms, certify_photographs, read_certificates
+from rssr.certifying import Terms, certify_photographs, read_certificates
 from rssr.data import Crops, embedded_photographs
 from rssr.linear import Interpolation
 from rssr.models import list_models, load_card

@@ -29,7 +29,7 @@ from rssr.smoothing import Noise, smooth
 sync_api = pytest.importorskip('playwright.sync_api')
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOK = '22_playground.ipynb'
+NOTEBOOK = '23_playground.ipynb'
 NAMES = 'chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'
 FLAGS = [
     '--no-sandbox',

@@ -149,3 +149,21 @@ def test_a_shipped_model_is_not_refused(tmp_path, name):
     if 'photographs' in card: pytest.skip('trained since fingerprints are kept')
     crops = Crops(CROPS.images[:2], CROPS.names[:2])
     assert train(TrainConfig(**card['config']), crops, crops, tmp_path).card == card
+
+
+def test_a_run_knows_the_weights_that_it_started_from(trained, tmp_path, capsys):
+    """`--init model` where another model has got that name since: not the old result."""
+    data = trained/'A'/'photographs'
+    out = tmp_path/'out'
+    shutil.copytree(trained/'whole', out)
+    more = [*command(data, out), '--name', 'more', '--init', 'model', '--epochs', '1']
+    rssr_train(more)
+    capsys.readouterr()
+    rssr_train(more)                                      # the same start: the same result
+    assert 'validation PSNR' in capsys.readouterr().out
+    for suffix in ('.safetensors', '.json'):
+        (out/f'model{suffix}').unlink()
+    rssr_train([*command(data, out), '--seed', '1', '--epochs', '1'])
+    err = refused(more, capsys)
+    assert 'more.safetensors was started from other weights' in err
+    assert err.endswith('choose another name, or delete it\n')

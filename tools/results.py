@@ -20,22 +20,22 @@ import pandas as pd
 
 from rssr.adaptive import ATTACKS, Attack
 from rssr.attacks import Ascent
-from rssr.certified import (
+from rssr.certified import attacked
+from rssr.certifying import (
     CERTIFIED_RADII,
     Terms,
-    attacked,
     certify_photographs,
     photograph_seed,
     write_certificates,
 )
 from rssr.core import write_file
-from rssr.data import Crops, Photographs, find_images, holdout, open_photographs
+from rssr.data import Crops, Photographs, distinct, find_images, holdout, open_photographs
 from rssr.evaluation import choose_sigma_g
 from rssr.grid import GRID, family
 from rssr.models import list_models, load_card, load_model, noise_of, operator_of, threat_of
 from rssr.operators import problem
 from rssr.smoothing import Noise
-from rssr.sweep import HEADLINE, Setting, distinct, subjects, sweep, write_results
+from rssr.sweep import HEADLINE, Setting, subjects, sweep, write_results
 from rssr.training import train_folder
 
 RESULTS = Path(__file__).resolve().parents[1]/'nbs'/'results'

@@ -24,7 +24,7 @@ class Measures:
     file: str  # its name
     cells: int
     code_cells: int
-    longest: int  # lines of code in a cell; options and empty lines are none
+    longest: int  # lines of a code cell; empty ones are none
     prose_lines: int
     kilobytes: float  # 1000 bytes each
 
@@ -64,8 +64,8 @@ def measure(
 
 
 def code_lines(cell: Cell) -> int:
-    """The lines of a cell that are neither empty nor an option."""
-    return sum(bool(line.strip()) for line in cell.code.splitlines())
+    """The lines of a cell that are not empty."""
+    return sum(bool(line.strip()) for line in cell.source.splitlines())
 
 
 def prose_lines(cell: Cell) -> int:
