@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['Generators', 'write_file', 'derived_seed', 'generator_for', 'draw_normal', 'draw_uniform', 'draw_integers',
-           'seeds_from', 'seeded', 'content_hash', 'progress', 'parse_numbers', 'check_device', 'command']
+           'seeds_from', 'seeded', 'content_hash', 'part_sizes', 'ahead', 'is_out_of_memory', 'in_parts', 'progress',
+           'parse_numbers', 'check_device', 'command']
 
 # %% ../nbs/90_core.ipynb #1a8e2455
 import argparse
@@ -16,7 +17,9 @@ import sys
 import types
 import typing
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -176,6 +179,55 @@ def content_hash(
         digest.update(f'{kind}:'.encode())
         digest.update(data)
     return digest.hexdigest()[:16]
+
+# %% ../nbs/90_core.ipynb #c0de0002
+#| code-fold: true
+def part_sizes(
+    count: int,           # images, or draws
+    most: int,            # of them in a part, at least 1
+) -> list[int]:           # their sum is `count`
+    "Sizes of the parts, no last one alone where `most` is above 2."
+    sizes = [most]*(count//most)
+    rest = count % most
+    if rest == 1 and sizes and most > 2: sizes[-1:] = [most - 1, 2]
+    elif rest: sizes.append(rest)
+    return sizes
+
+def ahead(
+    items: Iterable,      # none of them None
+) -> Iterator:            # the same, in their order
+    "Each item is made in a thread while the one before it is used."
+    source = iter(items)
+    with ThreadPoolExecutor(1) as worker:
+        coming = worker.submit(next, source, None)
+        while (item := coming.result()) is not None:
+            coming = worker.submit(next, source, None)
+            yield item
+
+# %% ../nbs/90_core.ipynb #c0de0005
+#| code-fold: true
+def is_out_of_memory(
+    error: BaseException,  # any
+) -> bool:                 # whether it says so
+    "Whether memory has run out, of the machine or of a graphics card."
+    words = 'out of memory', 'not enough memory', "can't allocate memory"
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
+
+def in_parts(
+    f: Callable[[Tensor], Tensor],  # images to images, each for itself
+    z: Tensor,             # images (N, ...)
+    most: int,             # in a call, at least 1
+) -> Tensor:               # f of each, (N, ...)
+    """`f` of many images. When memory runs out, half as many in a call, with a warning;
+    the error of `f` if even one is too much."""
+    try:
+        return torch.cat([f(part) for part in z.split(part_sizes(len(z), most))])
+    except (MemoryError, RuntimeError) as error:
+        fewer = min(most, len(z))//2
+        if not fewer or not is_out_of_memory(error): raise
+    warnings.warn(f'out of memory with {2*fewer} images in a call: goes on with {fewer}',
+                  stacklevel=2)
+    return in_parts(f, z, fewer)
 
 # %% ../nbs/90_core.ipynb #ad5eb407
 #| code-fold: true

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .units import Estimator, Linear, Split, is_linear, is_split, normalise, radius
+from .units import Estimator, Linear, Split, is_foldable, is_linear, is_split, normalise, radius
 
 # %% ../nbs/02_operators.ipynb #1116582b
 def resize(
@@ -167,6 +167,12 @@ class Lifted(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         "Measurements (N, 3, m, n) to (N, 3, H, W), both normalised."
         return self.f(self.operator.lift(z))
+
+    def folded(self, precision: str = 'float32') -> 'Lifted':
+        "The folded f after the lift. TypeError if f has no faster copy."
+        if not is_foldable(self.f):
+            raise TypeError(f'{type(self.f).__name__} has no faster copy: use it as it is')
+        return type(self)(self.f.folded(precision), self.operator)
 
 class LiftedLinear(Lifted):
     "A linear estimator after the lift; linear as well."

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MEAN', 'STD', 'NORMS', 'normalise', 'to_pixels', 'radius', 'grey_levels', 'norms', 'check_images', 'Estimator',
-           'Linear', 'Split', 'Random', 'is_linear', 'is_split', 'is_random']
+           'Linear', 'Split', 'Random', 'Foldable', 'is_linear', 'is_split', 'is_random', 'is_foldable']
 
 # %% ../nbs/01_units.ipynb #ea205cac
 from collections.abc import Callable, Sequence
@@ -131,6 +131,12 @@ class Random(Estimator, Protocol):
     def redrawn(self, k: int, seed: Any) -> 'Random':
         "The same estimator with `k` draws from `seed`, in the forms of `Noise`."
 
+class Foldable(Estimator, Protocol):
+    "An estimator with a copy of itself that is faster."
+
+    def folded(self, precision: str = 'float32') -> 'Foldable':
+        "That copy; in 'bfloat16' its values are rounded."
+
 # %% ../nbs/01_units.ipynb #61eca1a7
 def is_linear(
     f: Callable,                   # any estimator
@@ -150,3 +156,9 @@ def is_random(
 ) -> TypeGuard[Random]:            # whether it draws noise of its own
     "Whether it draws noise of its own, and so can be redrawn."
     return callable(getattr(f, 'redrawn', None))
+
+def is_foldable(
+    f: Callable,                   # any estimator
+) -> TypeGuard[Foldable]:          # whether it has a faster copy
+    "Whether it offers a faster copy of itself."
+    return callable(getattr(f, 'folded', None))
