@@ -50,8 +50,9 @@ def _rgb(
     return np.asarray(im.convert('RGB'))
 
 _FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP')
-_DAMAGE = (OSError, SyntaxError, ValueError, LookupError, TypeError, ArithmeticError, EOFError,
-           struct.error, zlib.error, Image.DecompressionBombError)    # what PIL says to damage
+_DAMAGE = (OSError, SyntaxError, ValueError, LookupError, TypeError, AttributeError, EOFError,
+           ArithmeticError, struct.error, zlib.error,                 # what PIL says to damage
+           Image.DecompressionBombError)
 
 def _regular(
     path: str | Path,     # of what should be a file
