@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from .core import content_hash
+from .units import check_pixels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -429,12 +430,9 @@ def _spread(
 def crop_hashes(
     x: Tensor,            # pixels in [0,1], (N, 3, h, w), float
 ) -> list[str]:           # 16 hexadecimal digits for each image
-    """What each image shows, whatever its name or its batch.
-    ValueError for what is not pixels in [0,1]."""
-    if x.dtype == torch.uint8 or (x.numel() and not 0 <= x.min() <= x.max() <= 1):
-        raise ValueError(f'x is {x.dtype} and reaches from {x.min()} to {x.max()}: '
-                         'give pixels in [0,1], as batches or to_pixels do')
-    return [content_hash(image) for image in (255*x).round().byte()]
+    """What each image shows, whatever its name or its batch. TypeError or ValueError for what is
+    no pixels in [0,1]."""
+    return [content_hash(image) for image in (255*check_pixels(x, 'x')).round().byte()]
 
 # %% ../nbs/03_data.ipynb #0c2d747b
 #| code-fold: true
