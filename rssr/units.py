@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MEAN', 'STD', 'NORMS', 'normalise', 'to_pixels', 'radius', 'grey_levels', 'norms', 'check_images', 'check_pixels',
-           'Estimator', 'Linear', 'Split', 'Random', 'is_linear', 'is_split', 'is_random']
+           'check_truth', 'Estimator', 'Linear', 'Split', 'Random', 'is_linear', 'is_split', 'is_random']
 
 # %% ../nbs/01_units.ipynb #ea205cac
 from collections.abc import Callable, Sequence
@@ -116,6 +116,15 @@ def check_pixels(
         raise ValueError(f'{what} reaches from {p.min():g} to {p.max():g}: give pixels in [0,1], '
                          'as batches and to_pixels do')
     return p
+
+def check_truth(
+    out: Tensor,          # reconstructions (N, 3, h, w)
+    x: Tensor,            # what should be their ground truth
+) -> None:
+    "ValueError unless it has their shape: one pixel is no truth of a whole image."
+    if out.shape != x.shape:
+        raise ValueError(f'reconstructions are {tuple(out.shape)}, ground truth is '
+                         f'{tuple(x.shape)}: give each its own truth')
 
 # %% ../nbs/01_units.ipynb #7036633b
 class Estimator(Protocol):
