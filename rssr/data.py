@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 class BadImage(ValueError):
     "A file that cannot be used, and why."
 
+def _readable(
+    path: str | Path,     # any
+) -> str:
+    "The path; what is no text in it becomes `\\x..`."
+    return os.fsencode(path).decode('utf-8', 'backslashreplace')
+
 def _grey_as_rgb(
     im: Image.Image,      # grey values of 16 bits
 ) -> np.ndarray:          # uint8 (h, w, 3)
@@ -77,7 +83,8 @@ def read_image(
         raise FileNotFoundError(f'{path} does not exist') from None
     except _DAMAGE as e:
         remedy = 'replace or remove it, or skip such files with skip_bad=True (--skip-bad)'
-        raise BadImage(f'{path} cannot be read as an image ({e}): {remedy}') from None
+        name = _readable(path)
+        raise BadImage(f'{name} cannot be read as an image ({e}): {remedy}') from None
 
 # %% ../nbs/03_data.ipynb #b3563e79
 #| code-fold: true
@@ -136,7 +143,7 @@ def _place(
 ) -> float:               # in [0, 1)
     "A number that follows from `<class>/<file>` and looks like chance."
     name = '/'.join(Path(path).parts[-2:])
-    return int(hashlib.sha1(name.encode()).hexdigest()[:8], 16)/16**8
+    return int(hashlib.sha1(os.fsencode(name)).hexdigest()[:8], 16)/16**8
 
 def holdout(
     files: Sequence[str | Path],    # photographs
@@ -197,9 +204,8 @@ def _bytes_of(
 def _short_name(
     path: str | Path,     # of a photograph
 ) -> str:
-    "`<class>/<file>`; what is no text becomes `\\x..`."
-    name = '/'.join(Path(path).parts[-2:])
-    return os.fsencode(name).decode('utf-8', 'backslashreplace')
+    "`<class>/<file>`."
+    return _readable('/'.join(Path(path).parts[-2:]))
 
 def _check_size(
     a: np.ndarray,        # a picture, uint8 (h, w, 3)
@@ -210,7 +216,8 @@ def _check_size(
     h, w = a.shape[:2]
     if min(h, w) >= size: return
     remedy = 'remove it, or skip such files with skip_bad=True (--skip-bad)'
-    raise BadImage(f'{path} is {w}x{h}, smaller than the {size}x{size} crop: {remedy}')
+    name = _readable(path)
+    raise BadImage(f'{name} is {w}x{h}, smaller than the {size}x{size} crop: {remedy}')
 
 def _cut(
     a: np.ndarray,               # a picture, uint8 (h, w, 3), no side shorter than the crop
