@@ -31,7 +31,7 @@ from rssr.statistics import (
     upper_mean,
     upper_probability,
 )
-from .units import STD, Estimator, Linear, check_images, is_linear, radius
+from .units import STD, Estimator, Linear, check_images, check_truth, is_linear, radius
 
 # %% ../nbs/20_certification.ipynb #338b4ac1
 class _Spectrum(NamedTuple):
@@ -436,7 +436,9 @@ def linear_certificate(
     eps = radius(eps_rel, y.shape[1:])
     change, error = linear_change_bound(f, y.shape[1:], eps), math.nan
     if x is not None:
-        here = ((f(y) - x)*STD.to(y))[0]
+        out = f(y)
+        check_truth(out, check_images(x, 'x'))
+        here = ((out - x)*STD.to(y))[0]
         error = linear_quality_bound(f, y.shape[1:], here, eps)
     return Certificate('B0', eps_rel, eps, math.nan, 0, 0., change, _psnr(error))
 

@@ -10,6 +10,8 @@ __all__ = ['EXTENSIONS', 'EMBEDDED', 'BadImage', 'read_image', 'find_images', 'h
 import hashlib
 import math
 import os
+import struct
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from .core import content_hash
+from .units import check_pixels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,46 +33,76 @@ if TYPE_CHECKING:
 class BadImage(ValueError):
     "A file that cannot be used, and why."
 
+def _readable(
+    path: str | Path,     # any
+) -> str:
+    "The path; what is no text in it becomes `\\x..`."
+    return os.fsencode(path).decode('utf-8', 'backslashreplace')
+
 def _grey_as_rgb(
-    im: Image.Image,      # whole numbers of 16 or 32 bits, or floats
+    im: Image.Image,      # grey values of 16 bits
 ) -> np.ndarray:          # uint8 (h, w, 3)
-    "Grey values beyond 8 bits, scaled to 0..255."
-    a = np.asarray(im).astype(np.float64)
-    if im.mode != 'F' and a.max() > 255: a = a/257                # 65535/257 = 255
-    return np.repeat(a.round().clip(0, 255).astype(np.uint8)[..., None], 3, 2)
+    "Grey values scaled to 0..255."
+    a = np.asarray(im)/257                                        # 65535/257 = 255
+    return np.repeat(a.round().astype(np.uint8)[..., None], 3, 2)
 
 def _rgb(
     im: Image.Image,      # of any mode, upright
 ) -> np.ndarray:          # uint8 (h, w, 3)
     "The picture in colour, on white paper."
-    if im.mode.startswith('I') or im.mode == 'F': return _grey_as_rgb(im)
+    if im.mode.startswith('I'): return _grey_as_rgb(im)
     if 'A' in im.getbands() or 'transparency' in im.info:
         im = im.convert('RGBA')
         im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
     return np.asarray(im.convert('RGB'))
 
+_FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP')
+_DAMAGE = (OSError, SyntaxError, ValueError, LookupError, TypeError, AttributeError, EOFError,
+           ArithmeticError, struct.error, zlib.error,                 # what PIL says to damage
+           Image.DecompressionBombError)
+
+def _regular(
+    path: str | Path,     # of what should be a file
+) -> Path:                # the same
+    "FileNotFoundError if nothing is there, OSError for what has no end, such as a pipe."
+    path = Path(path)
+    if path.is_file(): return path
+    if path.is_symlink(): raise OSError('it is a link to no regular file')
+    if path.exists(): raise OSError('it is no regular file')
+    raise FileNotFoundError(f'{path} does not exist')
+
 def read_image(
     path: str | Path,     # a JPEG, PNG, WebP or BMP file
 ) -> np.ndarray:          # uint8 (h, w, 3), upright RGB
-    "Read one file. Raises FileNotFoundError if there is none, BadImage if it cannot be decoded."
+    """Read one file. FileNotFoundError if there is none, BadImage if it cannot be decoded,
+    is of another format or a link to nothing."""
     try:
-        with Image.open(path) as im: return _rgb(ImageOps.exif_transpose(im))
+        with Image.open(_regular(path), formats=_FORMATS) as im:
+            return _rgb(ImageOps.exif_transpose(im))
     except FileNotFoundError:
         raise FileNotFoundError(f'{path} does not exist') from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
+    except _DAMAGE as e:
         remedy = 'replace or remove it, or skip such files with skip_bad=True (--skip-bad)'
-        raise BadImage(f'{path} cannot be read as an image ({e}): {remedy}') from None
+        name = _readable(path)
+        raise BadImage(f'{name} cannot be read as an image ({e}): {remedy}') from None
 
 # %% ../nbs/03_data.ipynb #b3563e79
 #| code-fold: true
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp')
+
+def _closed(
+    e: OSError,           # a folder that cannot be listed
+) -> None:
+    "Say so: photographs left out in silence would make another result."
+    remedy = 'allow it, or give a folder without it'
+    raise OSError(e.errno, f'{e.filename} cannot be listed ({e.strerror}): {remedy}') from None
 
 def _walk(
     root: Path,           # a folder
 ) -> Iterator[tuple[Path, list[str]]]:
     "Each folder under `root` once, with the names of its files; hidden folders are left out."
     seen = set()
-    for folder, subfolders, files in os.walk(root, followlinks=True):
+    for folder, subfolders, files in os.walk(root, onerror=_closed, followlinks=True):
         real = os.path.realpath(folder)
         if real in seen:                                          # a link that leads back up
             subfolders.clear()
@@ -88,8 +121,8 @@ def find_images(
     root: str | Path,            # folder, however deep, or one file
     split: str | None = None,    # 'train' or 'val': that subfolder of it, if it has one
 ) -> list[Path]:                 # sorted
-    """All image files under `root`. Raises FileNotFoundError for a wrong path,
-    ValueError for a folder without images."""
+    """All image files under `root`. FileNotFoundError for a wrong path, OSError for a folder that
+    cannot be listed, ValueError for one without images."""
     root = Path(root).expanduser()
     if not root.exists():
         raise FileNotFoundError(f'{root} does not exist: give a folder of photographs')
@@ -110,7 +143,7 @@ def _place(
 ) -> float:               # in [0, 1)
     "A number that follows from `<class>/<file>` and looks like chance."
     name = '/'.join(Path(path).parts[-2:])
-    return int(hashlib.sha1(name.encode()).hexdigest()[:8], 16)/16**8
+    return int(hashlib.sha1(os.fsencode(name)).hexdigest()[:8], 16)/16**8
 
 def holdout(
     files: Sequence[str | Path],    # photographs
@@ -145,7 +178,7 @@ def _decoded(
     cache: Path | None,   # folder for decoded pictures, or None
 ) -> np.ndarray:          # uint8 (h, w, 3)
     "The whole picture, from the cache if there is one."
-    if not cache: return read_image(path)
+    if not cache or not os.path.isfile(path): return read_image(path)
     info = os.stat(path)
     version = f'{Path(path).resolve()} {info.st_mtime_ns} {info.st_size}'
     kept = cache/f'{hashlib.sha1(version.encode()).hexdigest()}.npy'
@@ -159,12 +192,20 @@ def _decoded(
 
 # %% ../nbs/03_data.ipynb #531c0adf
 #| code-fold: true
+def _bytes_of(
+    path: str | Path,     # of a photograph
+) -> bytes:
+    "What the file holds; nothing if it cannot be read, which reading it as an image will tell."
+    try:
+        return _regular(path).read_bytes()
+    except OSError:
+        return b''
+
 def _short_name(
     path: str | Path,     # of a photograph
 ) -> str:
-    "`<class>/<file>`; what is no text becomes `\\x..`."
-    name = '/'.join(Path(path).parts[-2:])
-    return os.fsencode(name).decode('utf-8', 'backslashreplace')
+    "`<class>/<file>`."
+    return _readable('/'.join(Path(path).parts[-2:]))
 
 def _check_size(
     a: np.ndarray,        # a picture, uint8 (h, w, 3)
@@ -175,7 +216,8 @@ def _check_size(
     h, w = a.shape[:2]
     if min(h, w) >= size: return
     remedy = 'remove it, or skip such files with skip_bad=True (--skip-bad)'
-    raise BadImage(f'{path} is {w}x{h}, smaller than the {size}x{size} crop: {remedy}')
+    name = _readable(path)
+    raise BadImage(f'{name} is {w}x{h}, smaller than the {size}x{size} crop: {remedy}')
 
 def _cut(
     a: np.ndarray,               # a picture, uint8 (h, w, 3), no side shorter than the crop
@@ -236,7 +278,7 @@ class Photographs(Dataset):
 
     def fingerprint(self) -> str:
         "Hash of names, files and crop size: see `Which photographs were they?`"
-        digests = [content_hash(Path(f).read_bytes()) for f in self.files]
+        digests = [content_hash(_bytes_of(f)) for f in self.files]
         return _fingerprint(self.names, digests, self.size)
 
 # %% ../nbs/03_data.ipynb #09ceb624
@@ -395,12 +437,9 @@ def _spread(
 def crop_hashes(
     x: Tensor,            # pixels in [0,1], (N, 3, h, w), float
 ) -> list[str]:           # 16 hexadecimal digits for each image
-    """What each image shows, whatever its name or its batch.
-    ValueError for what is not pixels in [0,1]."""
-    if x.dtype == torch.uint8 or (x.numel() and not 0 <= x.min() <= x.max() <= 1):
-        raise ValueError(f'x is {x.dtype} and reaches from {x.min()} to {x.max()}: '
-                         'give pixels in [0,1], as batches or to_pixels do')
-    return [content_hash(image) for image in (255*x).round().byte()]
+    """What each image shows, whatever its name or its batch. TypeError or ValueError for what is
+    no pixels in [0,1]."""
+    return [content_hash(image) for image in (255*check_pixels(x, 'x')).round().byte()]
 
 # %% ../nbs/03_data.ipynb #0c2d747b
 #| code-fold: true

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .operators import Threat, resize_matrix
-from .units import Linear, check_images, is_linear, norms
+from .units import Linear, check_images, check_truth, is_linear, norms
 
 # %% ../nbs/05_linear.ipynb #ff51aaa1
 KINDS = ('identity', 'projection', 'bicubic', 'lowres')
@@ -32,6 +32,13 @@ def _made_matrix(
     if kind == 'projection': return up @ down
     return resize_matrix(n//scale, n, 'bicubic') @ down
 
+def _check_kind(
+    kind: str,        # what should be one of KINDS
+) -> None:
+    "ValueError if it is not."
+    if kind not in KINDS:
+        raise ValueError(f'kind={kind!r} is unknown: use one of {KINDS}')
+
 def interpolation_matrix(
     n: int,           # side of the input, as the network is given it
     scale: int,       # upsampling factor that made the input; divides n
@@ -39,8 +46,7 @@ def interpolation_matrix(
 ) -> Tensor:          # float64 (n, n), for 'lowres' (n/scale, n)
     """The matrix M of the separable map `y -> M y M^T`.
     ValueError if the kind is unknown or `scale` does not divide the side."""
-    if kind not in KINDS:
-        raise ValueError(f'kind={kind!r} is unknown: use one of {KINDS}')
+    _check_kind(kind)
     if kind == 'identity': return torch.eye(n, dtype=torch.float64)
     if scale < 1 or n % scale: raise ValueError(f'scale={scale} does not divide {n}')
     return _made_matrix(n, scale, kind).clone()
@@ -56,7 +62,9 @@ class Interpolation(nn.Module):
         super().__init__()
         self.scale = scale
         self.kind = kind
-        interpolation_matrix(4*scale, scale, kind)    # a wrong kind fails here
+        _check_kind(kind)
+        if int(scale) != scale or scale < 1:
+            raise ValueError(f'scale={scale} must be a whole number and at least 1')
 
     def matrix(
         self,
@@ -166,11 +174,12 @@ def linear_worst_case(
 ) -> Tensor:              # the worst input of the ball, (N, 3, h, w)
     """The exact maximiser of `||f(y + e) - x||` over the ball, in normalised units:
     in l2 by Newton's method in the singular bases (More and Sorensen 1983).
-    ValueError where none is known."""
+    ValueError where none is known, or if `x` is no truth of `f(y)`."""
     if not has_worst_case(f, threat.norm):
         raise ValueError(f'no exact worst case of {type(f).__name__} in {threat.norm} '
                          'is known: attack it, with pgd for example')
     eps = threat.radius(check_images(y).shape[1:])
+    check_truth(f(y), check_images(x, 'x'))
     if not eps: return y
     if threat.norm == 'linf': return y + eps*torch.where(y < x, -1., 1.)
     return y + _worst_change(f, y, x, eps).to(y)

@@ -16,14 +16,15 @@ from scipy import stats
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from .units import to_pixels
+from .units import check_truth, to_pixels
 
 # %% ../nbs/04_metrics.ipynb #edad50be
 def mse(
     out: Tensor,          # reconstructions (N, 3, h, w)
     x: Tensor,            # ground truth, same shape and units
 ) -> Tensor:              # (N,)
-    "Mean squared error of each image, in the units of its arguments."
+    "Mean squared error of each image, in the units of its arguments. ValueError if shapes differ."
+    check_truth(out, x)
     return (out - x).square().flatten(1).mean(1)
 
 # %% ../nbs/04_metrics.ipynb #29587897
@@ -41,9 +42,7 @@ def _check_reconstructions(
     name: str,            # of the estimator, for the error
 ) -> None:
     "ValueError for what cannot be measured."
-    if out.shape != x.shape:
-        raise ValueError(f'reconstructions are {tuple(out.shape)}, '
-                         f'ground truth is {tuple(x.shape)}')
+    check_truth(out, x)
     bad = int((~out.isfinite()).flatten(1).any(1).sum())
     if bad:
         raise ValueError(f'{bad} of {len(out)} reconstructions of {name} have values '

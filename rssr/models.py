@@ -18,6 +18,7 @@ from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
@@ -81,6 +82,15 @@ def model_path(
 
 # %% ../nbs/07_models.ipynb #2b7a90ce
 #| code-fold: true
+def _check_numbers(
+    card: dict,                   # with all that it needs
+) -> None:
+    "ValueError for what should be a number and is none."
+    numbers = {key: card[key] for key in ('scale', 'sigma_f', 'eps_rel')}
+    numbers['sigma_g.chosen'] = card.get('sigma_g', {}).get('chosen', 0)
+    for key, value in numbers.items():
+        if not isinstance(value, (int, float)): raise ValueError(f'{key}={value!r} is no number')
+
 def _read_card(
     path: Path,                   # of the card
 ) -> dict:                        # what it says
@@ -91,7 +101,10 @@ def _read_card(
     for key in ('architecture', 'config', 'sigma_g'):
         value = card.get(key, {})
         if not isinstance(value, dict): raise ValueError(f'{key}={value!r} is no JSON object')
-    card.setdefault('name', path.stem)
+    _check_numbers(card)
+    if not str(card.setdefault('name', path.stem)).isprintable():
+        raise ValueError(f"name={card['name']!r} cannot be printed on one line")
+    card['name'] = str(card['name'])
     return card
 
 def load_card(
@@ -105,7 +118,7 @@ def load_card(
     except FileNotFoundError:
         message = f'{path} is missing: the weights need their card beside them'
         raise FileNotFoundError(message) from None
-    except (ValueError, TypeError) as e:
+    except (ValueError, TypeError, RecursionError) as e:
         message = f'{path} is no valid card ({e}): copy weights and card again'
         raise ValueError(message) from None
 
@@ -138,10 +151,12 @@ def load_model(
     raw = path.read_bytes()
     _check_bytes(path, raw, card['sha256'])
     try:
+        state = {k: _single(v) for k, v in load_safetensors(raw).items()}
+        with torch.device('meta'): shapes = network(card['architecture'])
+        shapes.load_state_dict(state, assign=True)        # what does not fit fails here
         model = network(card['architecture'])
-        state = load_safetensors(raw)
-        model.load_state_dict({k: _single(v) for k, v in state.items()})
-    except (LookupError, TypeError, RuntimeError, SafetensorError) as e:
+        model.load_state_dict(state)
+    except (LookupError, TypeError, ValueError, RuntimeError, SafetensorError) as e:
         why = ' '.join(str(e).split())[:150]
         message = f'{path} does not fit the architecture on its card: {why}'
         raise ValueError(message) from None

@@ -16,7 +16,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .units import Estimator, Linear, Split, is_foldable, is_linear, is_split, normalise, radius
+from rssr.units import (
+    Estimator,
+    Linear,
+    Split,
+    check_pixels,
+    is_foldable,
+    is_linear,
+    is_split,
+    normalise,
+    radius,
+)
 
 # %% ../nbs/02_operators.ipynb #1116582b
 def resize(
@@ -28,8 +38,10 @@ def resize(
     ValueError if the kernel is unknown."""
     if kernel not in ('bilinear', 'bicubic'):
         raise ValueError(f"kernel={kernel!r} is unknown: use 'bilinear' or 'bicubic'")
-    size = tuple(size)
-    return F.interpolate(x, size=size, mode=kernel, antialias=True, align_corners=False)
+    height, width = size
+    if width == 1 < height:                # which PyTorch does wrongly, unless it lies down
+        return resize(x.mT, (width, height), kernel).mT
+    return F.interpolate(x, (height, width), mode=kernel, antialias=True, align_corners=False)
 
 @lru_cache(maxsize=64)
 def _resized_columns(
@@ -38,9 +50,8 @@ def _resized_columns(
     kernel: str,                   # 'bilinear' or 'bicubic'
 ) -> Tensor:                       # float64 (n_out, n_in), kept: not to be changed
     "What the resize makes of each unit vector, as columns."
-    columns = torch.eye(n_in, dtype=torch.float64)[:, None, :, None]
-    columns = columns.repeat(1, 1, 1, 2)    # PyTorch resizes one pixel's width wrongly
-    return resize(columns, (n_out, 2), kernel)[:, 0, :, 0].T
+    lines = torch.eye(n_in, dtype=torch.float64)[:, None, None, :]
+    return resize(lines, (1, n_out), kernel)[:, 0, 0, :].T
 
 def resize_matrix(
     n_in: int,                     # side before
@@ -124,7 +135,9 @@ def pair(
     p: Tensor,                     # photographs (N, 3, h, w), pixels in [0,1]
     operator: ForwardOperator,     # how they are measured
 ) -> tuple[Tensor, Tensor]:        # (y, x), both (N, 3, h, w), normalised
-    "Network input and ground truth in normalised units."
+    """Network input and ground truth in normalised units. TypeError or ValueError for what is no
+    pixels in [0,1]."""
+    check_pixels(p)
     return normalise(degrade(p, operator)), normalise(p)
 
 # %% ../nbs/02_operators.ipynb #ea15360e

@@ -8,6 +8,7 @@ __all__ = ['SPREAD', 'TrainConfig', 'learning_rate', 'training_loss']
 # %% ../nbs/11_recipe.ipynb #5d92e7b0
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from .attacks import Ascent, frozen, pgd
 from .core import draw_normal, draw_uniform
 from .metrics import mse
 from .operators import WHERE, Downsampling, Threat, problem
-from .units import STD, is_split
+from .units import STD, is_split, radius
 
 # %% ../nbs/11_recipe.ipynb #45cafc4a
 @dataclass
@@ -74,13 +75,22 @@ _WORDS = dict(
 
 def _check_numbers(cfg: TrainConfig) -> None:
     "ValueError for a number out of its range."
-    finite = 0 <= cfg.sigma_f < math.inf and 0 <= cfg.eps_rel < math.inf
-    if not (finite and 0 <= cfg.ema < 1):
-        raise ValueError(f'sigma_f={cfg.sigma_f} and eps_rel={cfg.eps_rel} must be finite numbers '
-                         f'>= 0, ema={cfg.ema} in [0, 1)')
+    radius(cfg.eps_rel, (3, 1, 1))
+    if not (0 <= cfg.sigma_f < math.inf and 0 <= cfg.ema < 1):
+        raise ValueError(f'sigma_f={cfg.sigma_f} must be a finite number >= 0, '
+                         f'ema={cfg.ema} in [0, 1)')
+    if int(cfg.seed) != cfg.seed or cfg.seed < 0:
+        raise ValueError(f'seed={cfg.seed} must be a whole number and at least 0')
     for name in ('scale', 'epochs', 'batch_size', 'lr', 'attack_iterations'):
         value = getattr(cfg, name)
         if not value > 0: raise ValueError(f'{name}={value} must be positive')
+
+def _check_name(cfg: TrainConfig) -> None:
+    "ValueError for a name that is not the name of a file."
+    name = cfg.name
+    if name.strip('.') and Path(name).name == name and name.isprintable(): return
+    raise ValueError(f'name={name!r} must be the name of a file: '
+                     'its folder is given by out (--out)')
 
 def _check_words(cfg: TrainConfig) -> None:
     "ValueError for a word that is not in `_WORDS`."
@@ -107,6 +117,7 @@ def _check_config(
     cfg: TrainConfig,     # recipe
 ) -> None:
     "ValueError, naming value and remedy, for a recipe that cannot be meant."
+    _check_name(cfg)
     _check_words(cfg)
     _check_numbers(cfg)
     _check_bound(cfg)

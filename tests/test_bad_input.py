@@ -1,17 +1,25 @@
 """Each kind of bad input: the right exception, which names the value or the file and what to do
 about it."""
+import csv
 import json
+import math
+import os
+import random
+import signal
+import struct
 import subprocess
 import sys
 
 import pytest
 import torch
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
-from rssr.attacks import Ascent, pgd
+from rssr.attacks import Ascent, Ball, fgsm, pgd, square
+from rssr.certification import certify
 from rssr.certified import rssr_certify
 from rssr.core import write_file
 from rssr.data import (
+    BadImage,
     Photographs,
     batches,
     embedded_photographs,
@@ -20,6 +28,7 @@ from rssr.data import (
     read_image,
 )
 from rssr.evaluation import rssr_evaluate, rssr_sigma
+from rssr.linear import Interpolation, linear_worst_case
 from rssr.metrics import metrics
 from rssr.models import WEIGHTS, PixelModel, list_models, load_model, save_model
 from rssr.operators import Downsampling, Threat, pair
@@ -61,6 +70,37 @@ def truncated_jpeg(path):
 def text_file(path):
     path.parent.mkdir(exist_ok=True)
     path.write_text('no picture\n')
+    return path
+
+
+def damaged_exif(path, tag=0x100, kind=1):
+    "A picture to be turned, and beside that note a second one, of another kind than its tag's."
+    notes = sorted([(0x112, 3, 1, 6), (tag, kind, 1, 1)])
+    lines = b''.join(struct.pack('<HHII', *note) for note in notes)
+    exif = b'Exif\0\0II*\0' + struct.pack('<IH', 8, 2) + lines + bytes(4)
+    Image.open(png(path.with_suffix('.png'))).save(path, exif=exif)
+    path.with_suffix('.png').unlink()
+    return path
+
+
+def eps(path):
+    "A PostScript program."
+    path.write_text('%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 200 200\n%%EndComments\n%%EOF\n')
+    return path
+
+
+def gif(path):
+    Image.new('P', (200, 200)).save(path, 'GIF')
+    return path
+
+
+def link_to_nothing(path):
+    path.symlink_to(path.with_name('nothing.png'))
+    return path
+
+
+def pipe(path):
+    os.mkfifo(path)
     return path
 
 
@@ -152,6 +192,15 @@ class ReturnsNaN(torch.nn.Module):
         return y*float('nan')
 
 
+def from_card(tmp, **card):
+    "Load a model whose card says something else."
+    load_model(weights(tmp, **card))
+
+
+SHAPE = [str(tuple(Y.shape)), '(1, 3, 1, 1)', 'its own truth']
+PIXEL = X[..., :1, :1]
+
+
 def half_size(p):
     return p[..., ::2, ::2]
 
@@ -183,6 +232,21 @@ FUNCTIONS = {  # what: how, given an empty folder; exception; words of its messa
     'small image': (
         lambda t: first_crop(png(t/'small.png', size=159)),
         ValueError, ['small.png', '159x159', '160x160', 'remove it', 'skip_bad=True']),
+    'damaged EXIF': (
+        lambda t: read_image(damaged_exif(t/'a.jpg')),
+        BadImage, ['a.jpg', 'cannot be read', 'replace or remove']),
+    'EXIF damaged elsewhere': (
+        lambda t: read_image(damaged_exif(t/'a.jpg', 0x10e, 5)),
+        BadImage, ['a.jpg', 'cannot be read', 'replace or remove']),
+    'another format named jpg': (
+        lambda t: read_image(gif(t/'a.jpg')),
+        BadImage, ['a.jpg', 'cannot be read', 'replace or remove']),
+    'link to nothing': (
+        lambda t: read_image(link_to_nothing(t/'a.png')),
+        BadImage, ['a.png', 'a link to no regular file', 'replace or remove']),
+    'pipe in place of a folder': (
+        lambda t: find_images(pipe(t/'a.png')),
+        OSError, ['a.png', 'cannot be listed', 'give a folder without it']),
     'no photographs asked for': (
         lambda t: open_photographs(images=0),
         ValueError, ['images=0', 'at least 1']),
@@ -273,6 +337,42 @@ FUNCTIONS = {  # what: how, given an empty folder; exception; words of its messa
     'no results': (
         lambda t: read_results(t/'none'),
         FileNotFoundError, ['none holds no results', 'rssr_evaluate']),
+    'card without scale': (
+        lambda t: from_card(t, scale=None),
+        ValueError, ['copy.json', 'scale=None is no number', 'copy weights and card again']),
+    'card whose name is two lines': (
+        lambda t: from_card(t, name='x\n| y |'),
+        ValueError, ['copy.json', r"'x\n| y |'", 'on one line']),
+    'uint8 photographs': (
+        lambda t: pair(CROPS.images[:1], Downsampling(2)),
+        TypeError, ['uint8', 'p.float()/255']),
+    '0..255 photographs': (
+        lambda t: pair(PIXELS, Downsampling(2)),
+        ValueError, ['255', 'pixels in [0,1]']),
+    'one pixel as truth: pgd': (
+        lambda t: pgd(same, Y, PIXEL, THREAT),
+        ValueError, SHAPE),
+    'one pixel as truth: fgsm': (
+        lambda t: fgsm(same, Y, PIXEL, THREAT),
+        ValueError, SHAPE),
+    'one pixel as truth: square': (
+        lambda t: square(same, Y, PIXEL, THREAT),
+        ValueError, SHAPE),
+    'one pixel as truth: worst case': (
+        lambda t: linear_worst_case(Interpolation(2), Y, PIXEL, THREAT),
+        ValueError, SHAPE),
+    'one pixel as truth: certificate': (
+        lambda t: certify(Interpolation(2), Y, Noise(.1), .1, PIXEL),
+        ValueError, SHAPE),
+    'NaN in the truth of a certificate': (
+        lambda t: certify(Interpolation(2), Y, Noise(.1), .1, X*math.nan),
+        ValueError, ['x has', 'NaN']),
+    'NaN as a radius': (
+        lambda t: Ball(math.nan),
+        ValueError, ['eps=nan', 'finite']),
+    'radius in grey levels': (
+        lambda t: Threat(200.),
+        ValueError, ['eps_rel=200', 'normalised units', '0.01 to 0.2']),
     'model that returns NaN': (
         lambda t: metrics(ReturnsNaN()(Y), X),
         ValueError, ['1 of 1 reconstructions', 'NaN']),
@@ -315,6 +415,12 @@ COMMANDS = {  # what: command; its arguments, given an empty folder; what it say
     'negative radius': (
         rssr_evaluate, lambda t: ['--eps-rel=-0.1'],
         'eps_rel=-0.1', '(the thesis uses 0.01 to 0.2)'),
+    'radius in grey levels': (
+        rssr_evaluate, lambda t: ['--eps-rel', '0.05,200'],
+        'eps_rel=200.0 is above 10', '(the thesis uses 0.01 to 0.2)'),
+    'negative seed': (
+        rssr_evaluate, lambda t: ['--seed', -1],
+        'seed=-1', 'at least 0'),
     'scale 3': (
         rssr_evaluate, lambda t: ['--scale', 3, '--models', ''],
         'scale=3', 'multiple of it'),
@@ -351,6 +457,18 @@ COMMANDS = {  # what: command; its arguments, given an empty folder; what it say
     'learning rate 0': (
         rssr_train, lambda t: ['--data', t, '--lr', 0],
         'lr=0.0', 'must be positive'),
+    'training without a name': (
+        rssr_train, lambda t: ['--data', t, '--name', ''],
+        "name='' must be the name of a file", 'given by out (--out)'),
+    'training into another folder': (
+        rssr_train, lambda t: ['--data', t, '--name', '../x'],
+        "name='../x' must be the name of a file", 'given by out (--out)'),
+    'training with a negative seed': (
+        rssr_train, lambda t: ['--data', t, '--seed', -1],
+        'seed=-1', 'at least 0'),
+    'training against grey levels': (
+        rssr_train, lambda t: ['--data', t, '--eps-rel', 200],
+        'eps_rel=200.0 is above 10', '(the thesis uses 0.01 to 0.2)'),
     'the loss of the mean without noise': (
         rssr_train, lambda t: ['--data', t, '--bound', .05, '--loss', 'mean'],
         "loss='mean' needs bound and sigma_f above 0 (they are 0.05 and 0.0)", 'no adversary'),
@@ -369,6 +487,12 @@ COMMANDS = {  # what: command; its arguments, given an empty folder; what it say
     'certainty': (
         rssr_certify, lambda t: ['--alpha', 0],
         'alpha=0.0', 'lie in (0, 1)'),
+    'certify at a radius in grey levels': (
+        rssr_certify, lambda t: ['--eps-rel', 200],
+        'eps_rel=200.0 is above 10', '(the thesis uses 0.01 to 0.2)'),
+    'certify with a negative seed': (
+        rssr_certify, lambda t: [*SMALL, '--seed', -1],
+        'seed=-1', 'one whole number >= 0'),
     'certify into a file': (
         rssr_certify, lambda t: [*SMALL, '--out', text_file(t/'file')/'out'],
         'cannot write', 'choose another output folder'),
@@ -416,6 +540,142 @@ def test_skipped_photographs_are_counted(tmp_path, capsys):
         said = capsys.readouterr().out
         assert '2 photographs (2 of 4 skipped: d/corrupt 0.png, d/small 0.png)' in said
     assert '2 of 4 skipped' in (tmp_path/'out'/'table.md').read_text()
+
+
+# ---------------------------------------------------------------- what is no photograph
+
+@pytest.fixture
+def in_time():
+    "What waits for somebody to write into a pipe is interrupted."
+    def interrupt(*_): raise AssertionError('it waits')
+    signal.signal(signal.SIGALRM, interrupt)
+    signal.alarm(10)
+    yield
+    signal.alarm(0)
+
+
+@pytest.mark.parametrize('cached', [False, True])
+def test_what_is_no_photograph_is_skipped(tmp_path, in_time, cached):
+    data = folder(tmp_path/'d', good=2)
+    makers = dict(eps=eps, exif=damaged_exif, link=link_to_nothing, pipe=pipe)
+    for name, make in makers.items(): make(data/f'{name}.jpg')
+    photos = open_photographs(data, cache=tmp_path/'cache' if cached else None)
+    assert photos.fingerprint() == photos.fingerprint()
+    assert sum(len(x) for _, x in batches(photos, skip_bad=True)) == 2
+    assert sorted(photos.skipped) == [f'd/{name}.jpg' for name in makers]
+    with pytest.raises(BadImage):
+        list(batches(photos))
+
+
+def test_names_that_are_no_text_can_be_trained_on(tmp_path, capsysbinary):
+    data = folder(tmp_path/'d', good=20)
+    for i, path in enumerate([*data.iterdir()]):
+        path.rename(data/os.fsdecode(b'\xff%d.png' % i))
+    text_file(data/os.fsdecode(b'\xfe.png'))
+    recipe = ['--epochs', '1', '--batch-size', '8', '--skip-bad']
+    rssr_train(['--data', str(data), '--out', str(tmp_path), *recipe])
+    assert rb'd/\xfe.png cannot be read' in capsysbinary.readouterr().out
+
+
+def test_the_name_on_a_card_is_harmless(tmp_path):
+    name = '=HYPERLINK("http://x")|y'
+    model = str(weights(tmp_path, name=name))
+    out = tmp_path/'out'
+    rssr_evaluate(['--models', model, '--images', '1', '--eps-rel', '0', '--out', str(out)])
+    lines = (out/'table.md').read_text().splitlines()
+    columns = {line.replace('\\|', '').count('|') for line in lines if line.startswith('|')}
+    assert columns == {4}
+    with open(out/'results.csv', newline='') as file:
+        found = {row['model'] for row in csv.DictReader(file)}
+    assert {"'" + name, f"'{name}, noise"} <= found
+
+
+def test_ghostscript_is_never_started(tmp_path, monkeypatch):
+    gs = tmp_path/'gs'
+    gs.write_text(f'#!/bin/sh\ntouch {tmp_path}/started\n')
+    gs.chmod(0o755)
+    monkeypatch.setenv('PATH', str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(EpsImagePlugin, 'gs_binary', None)
+    with pytest.raises(BadImage):
+        read_image(eps(tmp_path/'a.jpg'))
+    assert not (tmp_path/'started').exists()
+
+
+def test_a_closed_folder_is_named(tmp_path, monkeypatch):
+    "Permissions do not bind the superuser, so the refusal is made here."
+    data = folder(tmp_path/'d', good=1)
+    closed = folder(data/'closed', good=1)
+    scandir = os.scandir
+
+    def refusing(path):
+        if str(path) == str(closed): raise PermissionError(13, 'Permission denied', str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, 'scandir', refusing)
+    with pytest.raises(PermissionError, match='d/closed cannot be listed .Permission denied.'):
+        find_images(data)
+
+
+def pictures(folder):
+    "A small one in each of six formats, four of them with EXIF notes."
+    colour = Image.fromarray(CROPS.images[0].permute(1, 2, 0).numpy()).resize((32, 24))
+    exif = Image.Exif()
+    exif.update({0x112: 6, 0x10e: 'a cat', 0x11a: 72., 0x132: '2020:01:01 00:00:00'})
+    for kind in ('jpeg', 'png', 'webp', 'tiff', 'bmp', 'gif'):
+        path = folder/f'a.{kind}'
+        colour.save(path, **({} if kind in ('bmp', 'gif') else dict(exif=exif)))
+        yield path
+
+
+def mutated(raw, rng):
+    "A few bytes changed, most of the time where EXIF notes are; or the tail is lost."
+    if rng.random() < .2: return raw[:rng.randrange(len(raw))]
+    changed = bytearray(raw)
+    notes = max(raw.find(b'II*\0'), raw.find(b'MM\0*'), 0)
+    start = rng.choice([0, notes, notes])
+    for _ in range(rng.choice([1, 2, 8])):
+        place = min(len(raw) - 1, start + rng.randrange(120))
+        changed[place] = rng.choice([0, 1, 2, 5, 10, 12, 255, rng.randrange(256)])
+    return bytes(changed)
+
+
+@pytest.mark.filterwarnings('ignore')
+def test_damage_is_a_bad_image(tmp_path):
+    rng = random.Random(0)
+    for path in pictures(tmp_path):
+        raw = path.read_bytes()
+        for _ in range(200):
+            path.write_bytes(mutated(raw, rng))
+            try:
+                read_image(path)
+            except BadImage as error:
+                assert str(path) in str(error)
+
+
+BOMB = '''
+import resource
+import sys
+from pathlib import Path
+from rssr.models import load_model
+
+used = int(Path('/proc/self/statm').read_text().split()[0])*resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, used + 2**30))
+try:
+    load_model(sys.argv[1])
+except ValueError as e:
+    print(e)
+'''
+
+
+def test_a_card_allocates_nothing(tmp_path):
+    path = save_model(UNet(widths=(8, 16)), tmp_path/'a.safetensors',
+                      dict(scale=2, sigma_f=0., eps_rel=0.))
+    card = json.loads(path.with_suffix('.json').read_text())
+    card['architecture']['widths'] = [12000, 12000]
+    path.with_suffix('.json').write_text(json.dumps(card))
+    run = subprocess.run([sys.executable, '-c', BOMB, path], capture_output=True, text=True)
+    assert 'does not fit the architecture on its card' in run.stdout, run.stderr
+    assert 'size mismatch' in run.stdout                  # and not: out of memory
 
 
 # ---------------------------------------------------------------- a full disk
