@@ -11,9 +11,10 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import safe_open
@@ -21,7 +22,15 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from .core import content_hash, derived_seed, draw_normal, seeded, write_file
+from rssr.core import (
+    ahead,
+    content_hash,
+    derived_seed,
+    draw_normal,
+    in_parts,
+    seeded,
+    write_file,
+)
 from .metrics import rms, structure_distance
 from .models import MIXING, estimator_hash
 from .smoothing import Noise
@@ -101,8 +110,20 @@ class Part(_Frame, Kept):
         self.keep = keep
         self.sizes = pilot.new_empty(0)                        # ||V - m||, (n,)
         self.projections = pilot.new_empty(0)                  # <b, V - m>, (n,)
-        self.kept = pilot.new_empty(0, self.centre.numel())    # V - m of the first ones
+        self._blocks: list[Tensor] = []                        # of `kept`
         self._top_eigenvalue: float | None = None
+
+    @property
+    def kept(self) -> Tensor:
+        "V - m of the first draws, (m, values); joined when it is asked for."
+        if len(self._blocks) != 1:
+            none = self.centre.new_empty(0, self.centre.numel())
+            self._blocks = [torch.cat([none, *self._blocks])]
+        return self._blocks[0]
+
+    @kept.setter
+    def kept(self, images: Tensor) -> None:
+        self._blocks = [images]
 
     def _add(self, V: Tensor) -> None:
         "Two numbers of each draw, and the whole image of the first ones."
@@ -111,8 +132,8 @@ class Part(_Frame, Kept):
         if self.error is not None:
             projections = away.flatten(1) @ self.error.flatten()/self.error.numel()
             self.projections = torch.cat([self.projections, projections])
-        room = self.keep - len(self.kept)
-        if room > 0: self.kept = torch.cat([self.kept, away.flatten(1)[:room]])
+        room = self.keep - sum(map(len, self._blocks))
+        if room > 0: self._blocks.append(away.flatten(1)[:room])
         self._top_eigenvalue = None
 
     def top_eigenvalue(self) -> float:
@@ -189,13 +210,44 @@ def _outputs(
     seed: int,                       # of the block that they are
 ) -> Tensor:                         # (m, 3, H, W), float32
     "f of each. ValueError if that is NaN or infinite anywhere."
-    outs = torch.cat([f(images).float() for images in z.split(batch)])
-    bad = outs.flatten(1).isfinite().all(1).logical_not()
+    outs = in_parts(f, z, batch).float()
+    bad = outs.flatten(1).sum(1).isfinite().logical_not()     # one bad value spoils the sum
     if bad.any():
         first = int(bad.nonzero()[0])
         raise ValueError(f'f is NaN or infinite at draw {first} of the block with seed '
                          f'{seed} (see one_block): mend f, it has no certificate')
     return outs
+
+# %% ../nbs/19_draws.ipynb #ab10c001
+class _Normal(NamedTuple):
+    "The noise of one block."
+    seed: int              # of which it follows
+    values: Tensor         # standard normal, (m, 3, h, w), m at most BLOCK
+
+def _normal(
+    y: Tensor,             # input (1, 3, h, w), normalised
+    seed: int,             # of the block
+    draws: int = BLOCK,    # the first so many of it
+) -> _Normal:
+    "The noise that a seed stands for, however much of it is wanted."
+    values = draw_normal((BLOCK, *y.shape[1:]), seeded(seed, y.device), y)
+    return _Normal(seed, values[:draws])
+
+def _answers(
+    f: Estimator,          # its bounded part too, if it is split
+    y: Tensor,             # input (1, 3, h, w), normalised
+    noise: Noise,          # its level, and images in a call
+    normal: _Normal,       # of the block
+    output: bool,          # whether outputs are wanted, of a split f
+) -> dict[str, Tensor]:    # as of one_block
+    "What f makes of a block."
+    z = torch.add(y, normal.values, alpha=noise.sigma)
+    if not is_split(f):
+        return {'output': to_pixels(_outputs(f, z, noise.batch, normal.seed))}
+    bounded = _outputs(f.bounded_part, z, noise.batch, normal.seed)
+    block = {'bounded': bounded*STD.to(bounded)}
+    if output: block['output'] = to_pixels(f.linear_part(z) + bounded)
+    return block
 
 def one_block(
     f: Estimator,          # its bounded part too, if it is split
@@ -206,14 +258,7 @@ def one_block(
     output: bool = True,   # whether outputs are wanted, of a split f
 ) -> dict[str, Tensor]:    # 'output', 'bounded' if f is split; (draws, 3, H, W), pixels
     "One block of draws. ValueError if f is NaN or infinite there."
-    normal = draw_normal((BLOCK, *y.shape[1:]), seeded(seed, y.device), y)
-    z = y + noise.sigma*normal[:draws]
-    if not is_split(f):
-        return {'output': to_pixels(_outputs(f, z, noise.batch, seed))}
-    bounded = _outputs(f.bounded_part, z, noise.batch, seed)
-    block = {'bounded': bounded*STD.to(bounded)}
-    if output: block['output'] = to_pixels(f.linear_part(z) + bounded)
-    return block
+    return _answers(f, y, noise, _normal(y, seed, draws), output)
 
 # %% ../nbs/19_draws.ipynb #aec5239e
 def check_function(
@@ -336,7 +381,8 @@ def _pilot(
 ) -> dict[str, Tensor]:    # as of one_block
     "Whole blocks of draws that serve for nothing but to choose."
     seeds = block_seeds(derived_seed(seed_of(noise), 1), -(-draws//BLOCK))
-    blocks = [one_block(f, y, noise, seed, output=output) for seed in seeds]
+    normals = ahead(_normal(y, seed) for seed in seeds)
+    blocks = [_answers(f, y, noise, normal, output) for normal in normals]
     return {name: torch.cat([block[name] for block in blocks]) for name in blocks[0]}
 
 def _check_truth(
@@ -491,9 +537,10 @@ def observe(
     if bar is None: bar = tqdm(disable=True)
     bar.update(d.n)
     seeds = block_seeds(derived_seed(seed_of(noise), 0), -(-noise.k//BLOCK))
-    for seed in seeds[-(-d.n//BLOCK):]:
-        draws = min(BLOCK, noise.k - d.n)
-        d.add(one_block(f, y, noise, seed, draws, d.wants_output))
-        bar.update(draws)
+    sizes = [min(BLOCK, noise.k - first) for first in range(0, noise.k, BLOCK)]
+    done = -(-d.n//BLOCK)
+    for normal in ahead(map(partial(_normal, y), seeds[done:], sizes[done:])):
+        d.add(_answers(f, y, noise, normal, d.wants_output))
+        bar.update(len(normal.values))
         file.save(d)
     return d
