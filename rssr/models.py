@@ -53,8 +53,8 @@ def save_model(
     is none of this library's."""
     path = Path(path)
     if not hasattr(model, 'args'):
-        raise TypeError(f'a {type(model).__name__} has no `args`, from which load_model would build '
-                        'it again: save a UNet or SplitUNet, or give another network `args`')
+        raise TypeError(f'a {type(model).__name__} has no `args`, from which load_model builds it '
+                        'again: only a UNet or a SplitUNet can be saved')
     raw = save_safetensors({k: _stored(k, v) for k, v in model.state_dict().items()})
     sha256 = hashlib.sha256(raw).hexdigest()
     card = card | dict(name=path.stem, architecture=model.args, sha256=sha256)
@@ -79,9 +79,8 @@ def model_path(
     if Path(name).suffix == '.safetensors' and Path(name).exists(): return Path(name)
     kind = Path(name).suffix
     if kind[1:].isalpha() and kind != '.safetensors':
-        raise ValueError(f'model {str(name)!r} cannot be read, as {kind} files may run code: give a '
-                         'shipped name, or a .safetensors file with its card, as save_model '
-                         'writes them')
+        raise ValueError(f'model {str(name)!r} is no .safetensors file: give one that save_model '
+                         'wrote, with its card (.json) beside it, or a shipped name')
     known = list_models()
     near = difflib.get_close_matches(str(name), known, 1, .3)
     hint = f': did you mean {near[0]!r}?' if near else '.'
