@@ -6,6 +6,7 @@
 __all__ = ['SCHEDULES', 'Ball', 'ball_of', 'frozen', 'Ascent', 'pgd', 'fgsm', 'square']
 
 # %% ../nbs/08_attacks.ipynb #0dbaa0e0
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -146,11 +147,13 @@ def _loss_and_gradient(
 ) -> tuple[Tensor, Tensor]:       # (N,), and the gradient of each in e
     "The loss at each perturbed input, and where it grows."
     e = e.detach().requires_grad_()
-    with torch.enable_grad():
-        now = loss(f(y + e), x)
-        if not now.requires_grad:
-            raise ValueError('f passes no gradient: attack it by square')
-        grad, = torch.autograd.grad(now.sum(), e)
+    try:
+        with torch.enable_grad():
+            now = loss(f(y + e), x)
+            grad, = torch.autograd.grad(now.sum(), e)
+    except RuntimeError as error:                 # of autograd, which has no type of its own
+        if not re.search('requires? grad|not have been used in the graph', str(error)): raise
+        raise ValueError('f passes no gradient: attack it by square, which needs none') from None
     return now.detach(), grad
 
 def _iterates(

@@ -44,7 +44,7 @@ def _svd(
     M: Tensor,             # matrix
 ) -> tuple[Tensor, Tensor, Tensor]:
     "Left singular vectors, singular values, right ones; float64."
-    return torch.linalg.svd(M.double().cpu(), full_matrices=False)
+    return torch.linalg.svd(M.cpu().double(), full_matrices=False)
 
 def _spectrum(
     linear_part: Linear,   # the map
@@ -101,7 +101,7 @@ def linear_quality_bound(
     eps: float,                   # l2 radius, normalised units
 ) -> float:                       # root mean square, pixels
     "Largest `||b + Ae||` for `||e||_2 <= eps`: @eq-dual at the best lambda."
-    b = error.double().cpu()
+    b = error.cpu().double()
     total = float(b.square().sum())
     if linear_part is None or not eps: return math.sqrt(total/b.numel())
     rows, columns, s = _spectrum(linear_part, shape)
@@ -141,7 +141,7 @@ def _tails(
 ) -> _Tails:
     "From the counts, by the lemma of the shift."
     n, counts = pixels.n, pixels.counts.cpu().numpy()
-    levels = pixels.levels.double().cpu().numpy()
+    levels = pixels.levels.cpu().double().numpy()
     share = alpha/2/levels[0].size/len(levels)
     distinct, which = np.unique(counts, return_inverse=True)    # bound each count once
     which = which.reshape(counts.shape)
@@ -205,7 +205,7 @@ def trace_moment(
     alpha: float,          # probability of error
 ) -> float:                # divided by the number of values, pixels^2
     "Upper bound of the trace of E XX', the sum of all its eigenvalues."
-    sizes = part.sizes.double().cpu()
+    sizes = part.sizes.cpu().double()
     total = float(sizes.square()[sizes <= part.cut].sum())
     mean = total/part.n/part.cut**2
     return part.cut**2*float(upper_mean(mean, part.n, alpha))
@@ -256,7 +256,7 @@ def _numpy(
     values: Tensor,        # kept of the draws
 ) -> NDArray:              # float64
     "For the statistics."
-    return values.double().cpu().numpy()
+    return values.cpu().double().numpy()
 
 # %% ../nbs/20_certification.ipynb #e6e8b36a
 class Question(NamedTuple):

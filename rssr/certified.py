@@ -206,9 +206,10 @@ def certify_command(  # noqa: PLR0913 (a command: its parameters are its options
     alpha: float = 0.001,        # probability of error, for each photograph and method
     method: str = '',            # some of B1, B2, B3, B4, B4-ssim, B5-trace, B5, B6-range, B6, B7
     images: int = 0,             # only so many photographs, evenly spread
+    size: int = 160,             # side of the square in the centre of each that is used, pixels
     seed: int = 0,               # of the noise
     out: str = 'rssr_certificates', # folder for jobs, tables, figure; a second call goes on there
-    device: str = 'cpu',         # cpu, cuda, ...
+    device: str = 'cpu',         # cpu, cuda, mps, ...; auto: the best there is
     batch: int = 32,             # images in one call of the network
     skip_bad: bool = False,      # leave damaged and small files out, and say how many
 ) -> None:
@@ -217,10 +218,12 @@ def certify_command(  # noqa: PLR0913 (a command: its parameters are its options
     methods = tuple(m.strip() for m in method.split(',')) if method else ()
     eps_rels = tuple(dict.fromkeys(parse_numbers(eps_rel))) if eps_rel else ()
     terms = Terms(methods, eps_rels, n, alpha, seed, batch, check_device(device))
-    photos = open_photographs(data or None, images=images or (None if data else 4))
+    photos = open_photographs(data or None, images=images or (None if data else 4), size=size)
     label = '/'.join(Path(data).resolve().parts[-2:]) if data else 'embedded'
     rows = certify_photographs(model, photos, out, terms, label, skip_bad)
-    _report(rows, len(photos.skipped), Path(out))
+    about = f', of each the centre {size}x{size} pixels'
+    if photos.skipped: about += f', {len(photos.skipped)} skipped'
+    _report(rows, about, Path(out))
 
 def rssr_certify(
     argv: list[str] | None = None,    # arguments; the command line by default
@@ -246,13 +249,12 @@ def _with_others(
 
 def _head(
     rows: pd.DataFrame,           # of one model, and of interpolation
-    skipped: int,                 # files that were left out
+    about: str,                   # the photographs: what was used of each, files left out
 ) -> str:
     "What all tables of a report share."
     r = rows[rows['draws'] > 0].iloc[0]
-    left_out = f', {skipped} skipped' if skipped else ''
     return (f"{r['model']}, x{r['scale']}, threat {r['where']}, sigma {r['sigma']:g}; "
-            f"{rows['content'].nunique()} photographs ({r['data']}){left_out}; "
+            f"{rows['content'].nunique()} photographs ({r['data']}){about}; "
             f"n = {r['draws']} draws, alpha = {r['alpha']:g} for each photograph and method, "
             f"seed {r['seed']}\n")
 
@@ -266,10 +268,10 @@ _TABLES = dict(
 
 def _report_text(
     rows: pd.DataFrame,           # of one model, and of interpolation
-    skipped: int,                 # files that were left out
+    about: str,                   # the photographs: what was used of each, files left out
 ) -> str:
     "The tables and what to make of them."
-    text = _head(rows, skipped)
+    text = _head(rows, about)
     for column, what in _TABLES.items():
         text += f'\n{what}\n\n{certificate_table(rows, column)}\n'
     drawn = rows[rows['draws'] > 0]
@@ -285,13 +287,13 @@ def _report_text(
 #| code-fold: true
 def _report(
     rows: pd.DataFrame,           # that were asked for
-    skipped: int,                 # files that were left out
+    about: str,                   # the photographs: what was used of each, files left out
     out: Path,                    # folder
 ) -> None:
     "Print and write the tables, the figure, and all rows of the folder as one csv file."
     kept = read_certificates(out)
     rows = _with_others(rows, kept)
-    text = _report_text(rows, skipped)
+    text = _report_text(rows, about)
     write_file(out/'certificates.csv', for_spreadsheet(kept))
     write_file(out/'table.md', text.encode('utf-8', 'backslashreplace'))
     print(text)

@@ -394,8 +394,10 @@ def _squares(
 def embedded_photographs(
     size: int = 160,      # side of a crop, pixels
 ) -> Crops:               # disjoint crops, uint8, named 'chelsea 1' and so on
-    "scikit-image's photographs, cut into disjoint squares around the centre of each."
+    """scikit-image's photographs, cut into disjoint squares around the centre of each.
+    ValueError if they are too large or too small for that."""
     from skimage import data
+    if size < 16: raise ValueError(f'size={size} is too small: give at least 16')
     images, names = [], []
     for name in EMBEDDED:
         a = getattr(data, name)()
@@ -403,6 +405,8 @@ def embedded_photographs(
         squares = _squares(a, size)
         images.append(squares)
         names += [f'{name} {i}' for i in range(len(squares))]
+    if not names: raise ValueError(f'no embedded photograph is {size} pixels wide and high: '
+                                   'give a smaller size, or photographs of your own')
     return Crops(torch.from_numpy(np.concatenate(images)), names)
 
 # %% ../nbs/03_data.ipynb #65273725

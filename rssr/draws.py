@@ -26,6 +26,7 @@ from rssr.core import (
     ahead,
     content_hash,
     derived_seed,
+    double,
     draw_normal,
     in_parts,
     seeded,
@@ -141,7 +142,7 @@ class Part(_Frame, Kept):
         if self._top_eigenvalue is None:
             within = self.sizes[:len(self.kept)] <= self.cut
             X = self.kept*within[:, None]
-            products = (X @ X.T).double()    # each draw with each: a row for a draw
+            products = double(X @ X.T)       # each draw with each: a row for a draw
             largest = float(torch.linalg.eigvalsh(products)[-1])
             self._top_eigenvalue = largest/X.numel()
         return self._top_eigenvalue
@@ -160,15 +161,16 @@ class Pixels(Kept):
         spread = pilot.std(0).clamp_min(1e-3)
         self.levels = (pilot.mean(0) + away*spread).clamp(0, 1)   # (levels, 3, H, W)
         self.counts = torch.zeros_like(self.levels, dtype=torch.int32)
-        self.total = torch.zeros_like(pilot[0], dtype=torch.float64)
+        self.total = double(torch.zeros_like(pilot[0]))
         self.squares = torch.zeros_like(self.total)
 
     def _add(self, V: Tensor) -> None:
         "Count what is above each level, and sum."
         for i, level in enumerate(self.levels):
             self.counts[i] += (V > level).sum(0, dtype=torch.int32)
-        self.total += V.sum(0, dtype=torch.float64)
-        self.squares += V.double().square().sum(0)
+        exact = double(V)
+        self.total += exact.sum(0)
+        self.squares += exact.square().sum(0)
 
 # %% ../nbs/19_draws.ipynb #3d97673c
 class Structure(Kept):
@@ -488,7 +490,8 @@ class _State:
         if (about or {}).get('mark') != self.mark:
             raise ValueError(f'{self.path} belongs to another input, model, noise, seed or '
                              'method: delete it, or give another state')
-        d.restore({name: v.to(d.pilot_mean.device) for name, v in tensors.items()}, int(about['n']))
+        there = {name: v.device for name, v in d.tensors().items()}
+        d.restore({name: v.to(there[name]) for name, v in tensors.items()}, int(about['n']))
 
 # %% ../nbs/19_draws.ipynb #88e19580
 #| code-fold: true

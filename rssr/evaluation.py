@@ -286,9 +286,10 @@ def evaluate(  # noqa: PLR0913 (a command: its parameters are its options)
     k: int = 50,                # draws of each smoothed model
     sigma_g: str = '',          # comma-separated smoothing levels of all networks, if not cards'
     images: int = 0,            # so many photographs, evenly spread; by default 16 embedded or all
+    size: int = 160,            # side of the square in the centre of each that is used, pixels
     seed: int = 0,              # of starts and noise
     out: str = 'rssr_results',  # folder for tables, picture and jobs; a second call goes on there
-    device: str = 'cpu',        # cpu, cuda, ...
+    device: str = 'cpu',        # cpu, cuda, mps, ...; auto: the best there is
     workers: int = 0,           # processes that read photographs
     skip_bad: bool = False,     # leave damaged and small files out, and say how many
 ) -> pd.DataFrame:             # rows, as from sweep
@@ -298,8 +299,8 @@ def evaluate(  # noqa: PLR0913 (a command: its parameters are its options)
     settings = {name: replace(common, attacks=attack_set(name, attack_iterations, restarts))
                 for name in attack.replace(' ', '').split(',')}
     radii = _radii(eps_rel, common)
-    who = subjects(_chosen(models, data, scale), scale, device, _levels(sigma_g))
-    photos = open_photographs(data or None, images=images or (None if data else 16))
+    who = subjects(_chosen(models, data, scale), scale, common.device, _levels(sigma_g))
+    photos = open_photographs(data or None, images=images or (None if data else 16), size=size)
     crops = distinct(photos, workers, skip_bad)
     label = '/'.join(Path(data).resolve().parts[-2:]) if data else 'embedded'
     rows = {name: sweep(who, crops, out, setting, radii, label)
@@ -317,12 +318,13 @@ def _counted(
     crops: Distinct,              # those that were measured
     files: int,                   # so many were given
 ) -> str:
-    "How many photographs the tables stand on, and what became of the others."
+    "How many photographs the tables stand on, how much of each, and what became of the others."
     text = f'{len(crops)} photographs'
     skipped = files - len(crops) - len(crops.copies)
     if crops.copies: text += f' ({len(crops.copies)} of {files} equal to others)'
     if skipped: text += f" ({skipped} of {files} skipped: {', '.join(crops.skipped)})"
-    return text
+    h, w = crops.images.shape[-2:]
+    return f'{text}, of each the centre {w}x{h} pixels'
 
 def _head(
     lines: pd.DataFrame,          # of all tables
@@ -437,7 +439,7 @@ def sigma_command(  # noqa: PLR0913 (a command: its parameters are its options)
     images: int = 0,                 # so many photographs; by default 4 embedded or all held out
     seed: int = 0,                   # of starts and noise
     out: str = 'rssr_results',       # folder for sigma_g.csv and jobs
-    device: str = 'cpu',             # cpu, cuda, ...
+    device: str = 'cpu',             # cpu, cuda, mps, ...; auto: the best there is
     write: bool = False,             # note the choice on the card of the model
 ) -> None:
     "Choose the smoothing level sigma_g of a model by the SSIM of attacked, held-out photographs."

@@ -22,6 +22,7 @@ from .core import check_device, command, progress
 from .data import find_images, holdout
 from .models import list_models, load_card
 from .recipe import TrainConfig
+from .training import sole_training
 
 # %% ../nbs/13_grid.ipynb #d27f5691
 SIGMA_FS = (.05, .1, .2, .3, .4, .5, 1.)      # noise in training
@@ -183,7 +184,12 @@ def _arguments(
 
 # %% ../nbs/13_grid.ipynb #3d93e29e
 #| code-fold: true
-_COMMAND = 'from rssr.training import rssr_train; rssr_train()'
+_COMMAND = '''
+from rssr.core import end_with_parent
+end_with_parent()
+from rssr.training import rssr_train
+rssr_train()
+'''
 
 def _begin(
     cfg: TrainConfig,         # recipe
@@ -192,12 +198,12 @@ def _begin(
     threads: int,             # of the process
     extra: Sequence[str],     # more options of rssr_train
 ) -> subprocess.Popen:
-    "Start one training as a process; its words go to a log."
+    "Start one training as a process that ends with this one; its words go to a log."
     run = [sys.executable, '-c', _COMMAND, *_arguments(cfg)]
     run += ['--data', str(data), '--out', str(out), *extra]
     env = dict(os.environ, OMP_NUM_THREADS=str(threads))
     with open(_log(out, cfg.name), 'w') as log:
-        return subprocess.Popen(run, env=env, stdout=log, stderr=log)
+        return subprocess.Popen(run, env=env, stdin=subprocess.PIPE, stdout=log, stderr=log)
 
 def _log(
     out: Path,                # folder of a grid
@@ -230,7 +236,8 @@ def _collect(
     failed = []
     for name in [*running]:
         if running[name].poll() is None: continue
-        if running.pop(name).returncode: failed.append(name)
+        with running.pop(name) as process:
+            if process.returncode: failed.append(name)
         bar.update()
     return failed
 
@@ -250,17 +257,18 @@ def train_grid(
     jobs: int = 1,                       # models at a time
     extra: Sequence[str] = (),           # more options of rssr_train
 ) -> list[Path]:                         # the weights
-    """Train models side by side. ValueError if jobs < 1.
+    """Train models side by side. ValueError if jobs < 1, or if another process trains one of them.
 
-    RuntimeError names those that failed, when all others have ended.
+    ChildProcessError names those that failed, when all others have ended.
     """
     if jobs < 1: raise ValueError(f'jobs={jobs} must be at least 1')
     out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
+    for cfg in configs:
+        with sole_training(out, cfg.name): pass           # the second of two grids stops here
     failed = _run_all(configs, data, out, jobs, extra)
     if failed:
         words = [f'{name}: {_last_words(_log(out, name))}' for name in failed]
-        raise RuntimeError('; '.join(words) + f' (logs in {out})')
+        raise ChildProcessError('; '.join(words) + f' (logs in {out})')
     return [out/f'{cfg.name}.safetensors' for cfg in configs]
 
 # %% ../nbs/13_grid.ipynb #f0b928cc
@@ -316,7 +324,7 @@ def grid_command(
     data: str = '',              # folder of photographs; its subfolder train if there is one
     out: str = 'runs',           # folder for weights, cards and logs
     jobs: int = 1,               # models at a time
-    device: str = 'cpu',         # cpu, cuda, ...
+    device: str = 'cpu',         # cpu, cuda, mps, ...; auto: the best there is
     cache: str = '',             # folder for decoded photographs; none by default
     skip_bad: bool = False,      # leave damaged and small files out, and say how many
 ) -> None:
@@ -325,9 +333,8 @@ def grid_command(
     if not data:
         for cfg in configs: print(*_arguments(cfg))
         return
-    check_device(device)
+    extra = ['--device', check_device(device)]
     holdout(find_images(data, 'train'))               # a wrong folder fails here, once
-    extra = ['--device', device]
     if cache: extra += ['--cache', cache]
     if skip_bad: extra.append('--skip-bad')
     for path in train_grid(configs, data, out, jobs, extra):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .core import double
 from .operators import Threat, resize_matrix
 from .units import Linear, check_images, check_truth, is_linear, norms
 
@@ -96,10 +97,11 @@ def _in_scalars(
     x: Tensor,            # ground truth, normalised
 ) -> _Scalars:            # in float64
     "Step 1. The singular value decompositions of both sides take the problem apart."
-    of_rows, of_columns = (f.matrix(n).to(y.device).double() for n in y.shape[-2:])
+    exact = double(y)
+    of_rows, of_columns = (f.matrix(n).to(exact) for n in y.shape[-2:])
     left_rows, s_rows, rows = torch.linalg.svd(of_rows, full_matrices=False)
     left_columns, s_columns, columns = torch.linalg.svd(of_columns, full_matrices=False)
-    error = of_rows @ y.double() @ of_columns.T - x.double()
+    error = of_rows @ exact @ of_columns.T - double(x)
     b = left_rows.T @ error @ left_columns
     return _Scalars(s_rows[:, None]*s_columns, b, rows, columns)
 

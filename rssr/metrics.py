@@ -16,6 +16,7 @@ from scipy import stats
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from .core import double
 from .units import check_truth, to_pixels
 
 # %% ../nbs/04_metrics.ipynb #edad50be
@@ -59,11 +60,11 @@ def metrics(
     _check_reconstructions(out, x, name)
     out = to_pixels(out).contiguous()
     x = to_pixels(x).contiguous()
-    error = (out - x).double().square().flatten(1).mean(1)
+    error = double(out - x).square().flatten(1).mean(1)
     psnr = -10*error.clamp_min(1e-10).log10()
     ssim = structural_similarity_index_measure(out, x, data_range=1., reduction='none')
     assert isinstance(ssim, Tensor)
-    return dict(mse=error, psnr=psnr, ssim=ssim.double().reshape(-1))
+    return dict(mse=error, psnr=psnr, ssim=double(ssim).reshape(-1))
 
 # %% ../nbs/04_metrics.ipynb #129b9938
 def _window_means(

@@ -50,8 +50,12 @@ def save_model(
     card: dict,                   # what to say about it; name, architecture and hash are added
 ) -> Path:                        # the weights file; the card lies beside it
     """Write weights (float16; batch-norm statistics float32) and card, each atomically.
-    Raises OSError naming the file when the disk is full or read-only."""
+    Raises OSError naming the file when the disk is full or read-only, TypeError for a network that
+    is none of this library's."""
     path = Path(path)
+    if not hasattr(model, 'args'):
+        raise TypeError(f'a {type(model).__name__} has no `args`, from which load_model builds it '
+                        'again: only a UNet or a SplitUNet can be saved')
     raw = save_safetensors({k: _stored(k, v) for k, v in model.state_dict().items()})
     sha256 = hashlib.sha256(raw).hexdigest()
     card = card | dict(name=path.stem, architecture=model.args, sha256=sha256)
@@ -74,6 +78,10 @@ def model_path(
     path = WEIGHTS/f'{name}.safetensors'
     if path.exists(): return path
     if Path(name).suffix == '.safetensors' and Path(name).exists(): return Path(name)
+    kind = Path(name).suffix
+    if kind[1:].isalpha() and kind != '.safetensors':
+        raise ValueError(f'model {str(name)!r} is no .safetensors file: give one that save_model '
+                         'wrote, with its card (.json) beside it, or a shipped name')
     known = list_models()
     near = difflib.get_close_matches(str(name), known, 1, .3)
     hint = f': did you mean {near[0]!r}?' if near else '.'

@@ -125,7 +125,7 @@ class Setting:
 
     def __post_init__(self):
         self.threat(0.)
-        for name, least in dict(k=1, seed=0).items():
+        for name, least in dict(scale=1, k=1, seed=0).items():
             value = getattr(self, name)
             if int(value) != value or value < least:
                 raise ValueError(f'{name}={value} must be a whole number and at least {least}')

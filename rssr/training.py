@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['FINGERPRINTS', 'validate', 'TrainState', 'describe_photographs', 'check_photographs', 'save_checkpoint',
-           'load_checkpoint', 'fresh_state', 'train', 'train_folder', 'rssr_train']
+           'load_checkpoint', 'fresh_state', 'sole_training', 'train', 'train_folder', 'rssr_train']
 
 # %% ../nbs/12_training.ipynb #31014eb9
 import copy
 import json
 import math
 import time
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +22,16 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor, nn
 
 from . import __version__
-from .core import check_device, command, derived_seed, generator_for, progress, write_file
+from rssr.core import (
+    alone,
+    check_device,
+    command,
+    derived_seed,
+    double,
+    generator_for,
+    progress,
+    write_file,
+)
 from .data import Crops, Photographs, batches, embedded_photographs, find_images, holdout
 from .metrics import mse
 from .models import load_card, load_model, save_model
@@ -50,7 +60,7 @@ def validate(
         p = p.to(device)
         net, y, _ = problem(f, p, operator, where)
         out = net(y) if noise is None else smooth(net, y, noise)
-        batch_errors.append(mse(to_pixels(out), p).double())
+        batch_errors.append(double(mse(to_pixels(out), p)))
     errors = torch.cat(batch_errors)
     return dict(
         mse=float(errors.mean()),
@@ -438,6 +448,31 @@ def _finished(
     check_photographs(path, model.card, photographs)
     return model
 
+def _begun(
+    path: Path,                      # checkpoint, if there is one
+    cfg: TrainConfig,                # recipe
+    device: str,                     # where the network will be
+    photographs: dict[str, str],     # see describe_photographs
+) -> TrainState:
+    "The state to go on from."
+    state = fresh_state(cfg, path.parent, device)
+    if path.exists(): load_checkpoint(path, state, cfg, photographs)
+    return state
+
+def _check_reading(reading: dict[str, Any]) -> None:
+    "TypeError for what is no option of reading."
+    for name in reading.keys() - {'workers', 'skip_bad'}:
+        raise TypeError(f'train takes no {name!r}: it makes the network that its recipe describes, '
+                        "and reads with 'workers' and 'skip_bad'")
+
+def sole_training(
+    out: str | Path,                 # folder of the run
+    name: str,                       # of the model
+) -> AbstractContextManager[None]:
+    "Inside, no other process trains that model there. ValueError if one does already."
+    out = Path(out)
+    return alone(out/f'.{name}.lock', f'{out/name}.safetensors is trained')
+
 # %% ../nbs/12_training.ipynb #379f7689
 def train(
     cfg: TrainConfig,                # recipe
@@ -452,25 +487,26 @@ def train(
     """Train, or continue where a killed run stopped.
 
     FloatingPointError if the loss is not finite. ValueError for a checkpoint or a
-    finished model of another recipe, or of other photographs, see `check_photographs`.
+    finished model of another recipe, or of other photographs, see `check_photographs`,
+    and if another process trains that model.
     """
+    _check_reading(reading)
     out = Path(out)
     weights = out/f'{cfg.name}.safetensors'
     point = out/f'{cfg.name}.checkpoint.safetensors'
     photographs = describe_photographs(photos, val, data) | _start(cfg, out)
-    if weights.exists() and not point.exists():
-        return _finished(weights, cfg, photographs)
-    state = fresh_state(cfg, out, device)
-    if point.exists(): load_checkpoint(point, state, cfg, photographs)
-    board = _board(out/cfg.name) if tensorboard else None
-    while len(state.history) < cfg.epochs:
-        state.history.append(_row(state, cfg, photos, val, device, **reading))
-        save_checkpoint(point, state, cfg, photographs)
-        _report(cfg, state.history[-1], board)
-    _round_to_half(state.best)
-    card = _card(state, cfg, photos, val, device, **reading)
-    save_model(state.best, weights, photographs | card)
-    point.unlink(missing_ok=True)
+    with sole_training(out, cfg.name):
+        if weights.exists() and not point.exists(): return _finished(weights, cfg, photographs)
+        state = _begun(point, cfg, device, photographs)
+        board = _board(out/cfg.name) if tensorboard else None
+        while len(state.history) < cfg.epochs:
+            state.history.append(_row(state, cfg, photos, val, device, **reading))
+            save_checkpoint(point, state, cfg, photographs)
+            _report(cfg, state.history[-1], board)
+        _round_to_half(state.best)
+        card = _card(state, cfg, photos, val, device, **reading)
+        save_model(state.best, weights, photographs | card)
+        point.unlink(missing_ok=True)
     return load_model(weights, device)
 
 # %% ../nbs/12_training.ipynb #f7c61ffa
@@ -479,7 +515,7 @@ def train_folder(
     cfg: TrainConfig,                # recipe
     data: str = '',                  # folder of photographs; its subfolder train if there is one
     out: str = 'runs',               # folder for checkpoint, weights and card
-    device: str = 'cpu',             # cpu, cuda, ...
+    device: str = 'cpu',             # cpu, cuda, mps, ...; auto: the best there is
     workers: int = 0,                # processes that read photographs
     cache: str = '',                 # folder for decoded photographs; none by default
     skip_bad: bool = False,          # leave damaged and small files out, and say how many

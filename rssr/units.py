@@ -8,6 +8,7 @@ __all__ = ['MEAN', 'STD', 'NORMS', 'normalise', 'to_pixels', 'radius', 'grey_lev
            'is_foldable']
 
 # %% ../nbs/01_units.ipynb #ea205cac
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeGuard
 
@@ -85,10 +86,13 @@ def _check_values(
     if not y.isfinite().all():
         bad = int((~y.isfinite()).sum())
         raise ValueError(f'{what} has {bad} values that are NaN or infinite')
-    if y.abs().max() > 100:
-        reached = float(y.abs().max())
-        raise ValueError(f'{what} reaches {reached:.0f}: these look like 0..255 pixels; '
+    low, high = map(float, y.detach().aminmax())
+    if max(-low, high) > 100:
+        raise ValueError(f'{what} reaches {max(-low, high):.0f}: these look like 0..255 pixels; '
                          f'give normalise({what}/255)')
+    if 0 <= low < high <= 1:                      # a bright photograph without contrast, or
+        warnings.warn(f'{what} lies in [0, 1]: if these are pixels, give normalise({what})',
+                      stacklevel=1)               # at this line, so once
 
 def check_images(
     y: Any,               # what should be a batch of normalised images

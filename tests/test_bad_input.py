@@ -9,17 +9,20 @@ import signal
 import struct
 import subprocess
 import sys
+import warnings
 
 import pytest
 import torch
 from PIL import EpsImagePlugin, Image
 
+from rssr.adaptive import strongest
 from rssr.attacks import Ascent, Ball, fgsm, pgd, square
 from rssr.certification import certify
 from rssr.certified import rssr_certify
 from rssr.core import write_file
 from rssr.data import (
     BadImage,
+    Crops,
     Photographs,
     batches,
     embedded_photographs,
@@ -34,10 +37,10 @@ from rssr.models import WEIGHTS, PixelModel, list_models, load_model, save_model
 from rssr.operators import Downsampling, Threat, pair
 from rssr.recipe import TrainConfig
 from rssr.smoothing import Noise, smooth
-from rssr.sweep import read_results
-from rssr.training import fresh_state, load_checkpoint, rssr_train, save_checkpoint
+from rssr.sweep import Subject, read_results, sweep
+from rssr.training import fresh_state, load_checkpoint, rssr_train, save_checkpoint, train
 from rssr.unet import UNet
-from rssr.units import radius
+from rssr.units import check_images, radius
 
 MODEL = 'x2_standard'
 CROPS = embedded_photographs()
@@ -203,6 +206,22 @@ PIXEL = X[..., :1, :1]
 
 def half_size(p):
     return p[..., ::2, ::2]
+
+
+def by_numpy(y):
+    "Somebody's function, which knows no gradients."
+    return torch.from_numpy(y.numpy()*.9)
+
+
+def detached(y):
+    "The same, made to run anywhere."
+    return by_numpy(y.detach())
+
+
+def swept(f, folder):
+    "Attacked in a sweep, on one photograph."
+    one = Crops(CROPS.images[:1, :, :32, :32], ['one'])
+    sweep([Subject('own', f)], one, folder, eps_rels=(.05,))
 
 
 # ---------------------------------------------------------------- functions
@@ -379,6 +398,30 @@ FUNCTIONS = {  # what: how, given an empty folder; exception; words of its messa
     'model of another size': (
         lambda t: PixelModel(half_size)(Y),
         ValueError, ['(1, 3, 80, 80)', '(1, 3, 160, 160)', 'set scale']),
+    'a network that load_model could not build': (
+        lambda t: save_model(torch.nn.Conv2d(3, 3, 1), t/'own.safetensors', {}),
+        TypeError, ['Conv2d', 'no `args`', 'only a UNet or a SplitUNet']),
+    'train with a network': (
+        lambda t: train(TrainConfig(), CROPS, CROPS, t, model=UNet()),
+        TypeError, ["'model'", 'its recipe', "'workers' and 'skip_bad'"]),
+    'weights of another kind': (
+        lambda t: load_model('esp.pt'),
+        ValueError, ["'esp.pt' is no .safetensors file", 'save_model', 'card (.json) beside it']),
+    'attack without gradients': (
+        lambda t: pgd(by_numpy, Y, X, THREAT),
+        ValueError, ['no gradient', 'square']),
+    'detached attack without gradients': (
+        lambda t: pgd(detached, Y, X, THREAT),
+        ValueError, ['no gradient', 'square']),
+    'strongest attack without gradients': (
+        lambda t: strongest(by_numpy, Y, X, THREAT),
+        ValueError, ['no gradient', 'square']),
+    'sweep without gradients': (
+        lambda t: swept(by_numpy, t),
+        ValueError, ['no gradient', 'square']),
+    'detached sweep without gradients': (
+        lambda t: swept(detached, t),
+        ValueError, ['no gradient', 'square']),
     'folder that cannot be': (
         lambda t: write_file(text_file(t/'file')/'out'/'a', b''),
         OSError, ['file/out/a', 'another output folder']),
@@ -424,6 +467,27 @@ COMMANDS = {  # what: command; its arguments, given an empty folder; what it say
     'scale 3': (
         rssr_evaluate, lambda t: ['--scale', 3, '--models', ''],
         'scale=3', 'multiple of it'),
+    'scale -2': (
+        rssr_evaluate, lambda t: ['--scale=-2'],
+        'scale=-2', 'at least 1'),
+    'scale 0 in training': (
+        rssr_train, lambda t: ['--data', t, '--scale', 0],
+        'scale=0', 'must be positive'),
+    'size 8': (
+        rssr_evaluate, lambda t: ['--size', 8],
+        'size=8 is too small', 'at least 16'),
+    'size 0 of files': (
+        rssr_certify, lambda t: ['--size', 0, '--data', folder(t/'d', good=1)],
+        'size=0 is too small', 'at least 16'),
+    'size beyond the photographs': (
+        rssr_evaluate, lambda t: ['--size', 5000],
+        'no embedded photograph is 5000 pixels wide', 'photographs of your own'),
+    'size that the scale does not divide': (
+        rssr_certify, lambda t: ['--size', 37],
+        'scale=2 does not divide 37x37', 'crop to a multiple of it'),
+    'weights of another kind': (
+        rssr_evaluate, lambda t: ['--models', 'esp.pt'],
+        "model 'esp.pt' is no .safetensors file", 'or a shipped name'),
     'unknown norm': (
         rssr_evaluate, lambda t: ['--norm', 'l1'],
         "norm='l1'", "use 'l2' or 'linf'"),
@@ -525,6 +589,49 @@ def test_training_refuses_a_checkpoint_of_another_recipe(tmp_path, capsys):
     assert 'lr: 0.002 there, 0.5 now' in err
     assert err.endswith('or delete it\n')
     assert err.count('\n') == 1
+
+
+def test_weights_of_another_kind_make_nobody_guess():
+    with pytest.raises(ValueError) as error: load_model('esp.pt')
+    assert 'did you mean' not in str(error.value)
+    with pytest.raises(ValueError, match="did you mean 'x2_smoothing_0.1'"):
+        load_model('x2_smoothing_0.15')                   # the end of a name is no kind of file
+
+
+def test_square_needs_no_gradient():
+    attacked = square(by_numpy, Y, X, THREAT, queries=3)
+    assert not torch.equal(attacked, Y)
+
+
+def test_pixels_in_place_of_normalised_images_are_warned_of():
+    with pytest.warns(UserWarning, match=r'y lies in \[0, 1\]: if these are pixels, give'):
+        smooth(same, PIXELS/255, Noise(.1, 1))
+    with pytest.warns(UserWarning, match=r'x lies in \[0, 1\]'):
+        pgd(same, Y, PIXELS/255, THREAT, Ascent(1))
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        for legal in (Y, X, 0*Y, Y[..., :1, :1], (Y*2).requires_grad_()):
+            assert check_images(legal) is legal
+
+
+def test_a_part_of_each_photograph_is_measured_and_the_tables_say_which(tmp_path, capsys):
+    quick = ['--models', MODEL, '--eps-rel', '0', '--data', str(folder(tmp_path/'d', good=1))]
+    for size in (160, 64):
+        rssr_evaluate([*quick, '--size', str(size), '--out', str(tmp_path/'out')])
+        said = f'1 photographs, of each the centre {size}x{size} pixels; threat'
+        assert said in capsys.readouterr().out
+        assert said in (tmp_path/'out'/'table.md').read_text()
+    assert read_results(tmp_path/'out').groupby('content')['model'].count().tolist() == [5, 5]
+    rssr_certify([*map(str, SMALL), '--size', '64', '--out', str(tmp_path/'certificates')])
+    said = '1 photographs (embedded), of each the centre 64x64 pixels; n = 64'
+    assert said in (tmp_path/'certificates'/'table.md').read_text()
+
+
+def test_interpolation_alone_is_said(tmp_path, capsys):
+    rssr_evaluate(['--scale', '3', '--size', '48', '--images', '1', '--eps-rel', '0',
+                   '--out', str(tmp_path)])
+    said = 'no model ships for this scale, so this is interpolation alone'
+    assert said in capsys.readouterr().out
 
 
 def test_skipped_photographs_are_counted(tmp_path, capsys):

@@ -90,24 +90,18 @@ def written(out: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in (out/'jobs').glob('*.json')}
 
 
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command takes small crops, too."""
-    def opened(data=None, **options): return open_photographs(data, size=SIZE, **options)
-    monkeypatch.setattr(certified, 'open_photographs', opened)
-
-
 def run(
     data: Path,  # folder of photographs
     out: Path,  # folder of certificates
     *options: object,  # others of the command
 ) -> str:
     """What the command's table says."""
-    rssr_certify(list(map(str, ['--data', data, '--out', out, '--n', 64, *options])))
+    argv = ['--data', data, '--out', out, '--n', 64, '--size', SIZE, *options]
+    rssr_certify(list(map(str, argv)))
     return (out/'table.md').read_text()
 
 
-def test_photographs_of_equal_name_are_all_certified(small, tmp_path: Path, capsys) -> None:
+def test_photographs_of_equal_name_are_all_certified(tmp_path: Path, capsys) -> None:
     """Defect 2: of d/a/x/1.png, d/b/x/1.png and d/c/x/1.png one was certified."""
     for folder, i in dict(a=0, b=9, c=20).items():
         save_photograph(tmp_path/'d'/folder/'x'/'1.png', i)
@@ -198,7 +192,7 @@ def test_another_version_never_reuses(data: Path, tmp_path: Path, monkeypatch) -
     assert len(written(tmp_path/'out')) == 2*len(jobs)
 
 
-def test_methods_join_each_other(small, data: Path, tmp_path: Path, capsys) -> None:
+def test_methods_join_each_other(data: Path, tmp_path: Path, capsys) -> None:
     """Defect 6: after B6, those of B7 were gone."""
     out = tmp_path/'out'
     options = '--eps-rel', '0,0.0005', '--method'
@@ -215,7 +209,7 @@ def test_methods_join_each_other(small, data: Path, tmp_path: Path, capsys) -> N
     assert text == fresh
 
 
-def test_tables_show_no_method_of_other_terms(small, data: Path, tmp_path: Path, capsys) -> None:
+def test_tables_show_no_method_of_other_terms(data: Path, tmp_path: Path, capsys) -> None:
     """Nor one that lacks photographs."""
     out = tmp_path/'out'
     run(data, out, '--eps-rel', '0,0.0005', '--method', 'B7')
@@ -328,7 +322,7 @@ def test_the_device_is_that_of_now(data: Path, tmp_path: Path) -> None:
     assert devices.to_dict() == {'B6': {'cpu'}, 'B7': {'cuda'}}
 
 
-def test_radius_0_alone(small, data: Path, tmp_path: Path, capsys) -> None:
+def test_radius_0_alone(data: Path, tmp_path: Path, capsys) -> None:
     """Defect 15: "min() arg is an empty sequence"."""
     text = run(data, tmp_path/'out', '--eps-rel', 0, '--method', 'B7')
     assert '| method | eps_rel 0 (t 0) |' in text

@@ -141,7 +141,8 @@ def test_a_repaired_file_joins_all_lines(tmp_path, capsys):
     assert '3 photographs (1 of 4 skipped: d/2.png)' in capsys.readouterr().out
     png(data/'2.png', 2)
     rows = evaluate(**options, skip_bad=True)
-    assert '4 photographs; threat' in (tmp_path/'out'/'table.md').read_text()
+    text = (tmp_path/'out'/'table.md').read_text()
+    assert '4 photographs, of each the centre 160x160 pixels; threat' in text
     lines = summary(rows)
     assert set(lines['photographs']) == {4}
     assert lines['photograph_set'].nunique() == 1
