@@ -24,7 +24,7 @@ from .adaptive import Attack, strongest
 from .attacks import Ascent
 from .certification import METHODS
 from .certifying import CERTIFICATE_IDENTITY, Terms, certify_photographs, read_certificates
-from .core import check_device, command, generator_for, parse_numbers, write_file
+from .core import Shard, check_device, command, generator_for, parse_numbers, write_file
 from .data import open_photographs
 from .draws import seed_of
 from .metrics import interval, paired
@@ -211,6 +211,7 @@ def certify_command(  # noqa: PLR0913 (a command: its parameters are its options
     device: str = 'cpu',         # cpu, cuda, ...
     batch: int = 32,             # images in one call of the network
     skip_bad: bool = False,      # leave damaged and small files out, and say how many
+    shards: str = '',            # i/n, i from 0, such as 0/4: every n-th photograph only
 ) -> None:
     """Certify photographs: every method, interpolation's exact certificate beside it.
     Tables, a figure, one csv file."""
@@ -219,8 +220,10 @@ def certify_command(  # noqa: PLR0913 (a command: its parameters are its options
     terms = Terms(methods, eps_rels, n, alpha, seed, batch, check_device(device))
     photos = open_photographs(data or None, images=images or (None if data else 4))
     label = '/'.join(Path(data).resolve().parts[-2:]) if data else 'embedded'
-    rows = certify_photographs(model, photos, out, terms, label, skip_bad)
-    _report(rows, len(photos.skipped), Path(out))
+    shard = Shard.parse(shards)
+    rows = certify_photographs(model, photos, out, terms, label, skip_bad, shard)
+    if shard.n > 1: print(f"{rows['content'].nunique()} photographs; {shard.note}")
+    else: _report(rows, len(photos.skipped), Path(out))
 
 def rssr_certify(
     argv: list[str] | None = None,    # arguments; the command line by default

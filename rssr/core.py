@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Generators', 'write_file', 'derived_seed', 'generator_for', 'draw_normal', 'draw_uniform', 'draw_integers',
-           'seeds_from', 'seeded', 'content_hash', 'progress', 'parse_numbers', 'check_device', 'command']
+           'seeds_from', 'seeded', 'content_hash', 'progress', 'parse_numbers', 'check_device', 'command', 'Shard']
 
 # %% ../nbs/90_core.ipynb #1a8e2455
 import argparse
@@ -17,6 +17,7 @@ import types
 import typing
 import uuid
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -278,3 +279,45 @@ def command(
         parser.exit(130, f'{prog}: interrupted; the same command goes on from here\n')
     except (ValueError, TypeError, OSError, ArithmeticError) as e:
         parser.exit(2, f'{prog}: {e}\n')
+
+# %% ../nbs/90_core.ipynb #82461be6
+#| code-fold: true
+_Job = typing.TypeVar('_Job')
+
+@dataclass(frozen=True)
+class Shard:
+    "One of n runs that share a list of jobs; alone by default. ValueError for one that cannot be."
+    i: int = 0                    # which, from 0
+    n: int = 1                    # of how many
+
+    def __post_init__(self):
+        if not 0 <= self.i < self.n:
+            raise ValueError(f'{self.i}/{self.n} is no shard: the first of {self.n} is 0/{self.n}')
+
+    @classmethod
+    def parse(
+        cls,
+        text: str,                # 'i/n', or '' for the whole list
+    ) -> 'Shard':
+        "From the command line. ValueError for what is no shard."
+        try:
+            return cls(*map(int, text.split('/'))) if text else cls()
+        except (ValueError, TypeError):
+            raise ValueError(f'shards={text!r} must be i/n, i from 0 and below n: '
+                             '0/4 to 3/4 are the four parts of a list') from None
+
+    def __str__(self):
+        return f'{self.i}/{self.n}'
+
+    @property
+    def note(self) -> str:
+        "What the output of a part says of itself."
+        return (f'shard {self} is done, a part: when all {self.n} are, '
+                'the same command without --shards has the whole')
+
+    def pick(
+        self,
+        jobs: Sequence[_Job],     # the list that all shards share
+    ) -> Sequence[_Job]:
+        "Every n-th of them."
+        return jobs[self.i::self.n]
