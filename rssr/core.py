@@ -280,7 +280,7 @@ def _help_text(
 ) -> str:                    # as argparse wants it
     "The comment of an argument and its default."
     text = argument.docment or ''
-    if argument.default not in ('', None): text += f' (default: {argument.default})'
+    if argument.default not in ('', None, ()): text += f' (default: {argument.default})'
     return text.replace('%', '%%')
 
 def _add_option(
@@ -288,10 +288,12 @@ def _add_option(
     name: str,                          # of the argument
     argument: typing.Any,               # its type, default and comment, from docments
 ) -> None:
-    "The option of one argument: `--like-this`, and for a bool also `--no-like-this`."
+    "The option of one argument: `--like-this`; for a bool also `--no-like-this`; words go without."
     option = '--' + name.replace('_', '-')
     kind = _plain_type(argument.anno)
-    if kind is bool:
+    if kind == Sequence[str]:
+        parser.add_argument(name, default=argument.default, help=_help_text(argument), nargs='*')
+    elif kind is bool:
         parser.add_argument(option, default=argument.default, help=_help_text(argument),
                             action=argparse.BooleanOptionalAction)
     else:
