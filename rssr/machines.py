@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COMMANDS', 'run_shard', 'submit', 'rssr_submit', 'attack_passes', 'job_passes', 'Forecast', 'forecast']
 
-# %% ../nbs/25_machines.ipynb #6d3b028f
+# %% ../nbs/25_machines.ipynb #75fbbde0
 import os
 import platform
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from .core import Shard, command
 from .sweep import Setting, Subject
 from .units import is_linear
 
-# %% ../nbs/25_machines.ipynb #301ecb3f
+# %% ../nbs/25_machines.ipynb #fce651ee
 COMMANDS = dict(rssr_grid='grid', rssr_evaluate='evaluation', rssr_certify='certified')
 
 def run_shard(
@@ -37,7 +37,7 @@ def run_shard(
     except SystemExit as e:
         raise RuntimeError(f'{name} ended with status {e.code}') from None
 
-# %% ../nbs/25_machines.ipynb #fa58306a
+# %% ../nbs/25_machines.ipynb #57089fcd
 #| code-fold: true
 def _executor(
     cluster: str,             # slurm or local
@@ -51,7 +51,10 @@ def _executor(
         raise ValueError("submitit is not installed: pip install 'rssr[cluster]'") from None
     if cluster not in ('slurm', 'local'):
         raise ValueError(f"cluster={cluster!r} is unknown: use 'slurm' or 'local'")
-    executor = AutoExecutor(folder=logs, cluster=cluster)
+    try:
+        executor = AutoExecutor(folder=logs, cluster=cluster)
+    except RuntimeError as e:
+        raise ValueError(f'cluster={cluster!r} cannot be used here ({e}): give local') from None
     executor.update_parameters(**settings)
     return executor
 
@@ -66,7 +69,7 @@ def _fault(
     how = 'failed' if job.paths.result_pickle.exists() else 'was killed'
     return f'{how} (log {job.paths.stderr})'
 
-# %% ../nbs/25_machines.ipynb #1fadcf25
+# %% ../nbs/25_machines.ipynb #7b43be0c
 def submit(
     words: Sequence[str] = (),    # a command and its options, after --
     shards: int = 2,              # parts, each a job of the queue
@@ -81,6 +84,7 @@ def submit(
     a result."""
     if not words or words[0] not in COMMANDS:
         raise ValueError(f"after -- must stand one of {', '.join(COMMANDS)} with its options")
+    if shards < 1: raise ValueError(f'shards={shards} must be at least 1')
     parts = [Shard(i, shards) for i in range(shards)]
     settings: dict[str, Any] = dict(timeout_min=minutes, cpus_per_task=cpus, gpus_per_node=gpus)
     if partition: settings['slurm_partition'] = partition
@@ -100,7 +104,7 @@ def rssr_submit(
     "Console command: `submit`."
     command(submit, argv, 'rssr_submit')
 
-# %% ../nbs/25_machines.ipynb #6d514121
+# %% ../nbs/25_machines.ipynb #5a1ccd8f
 def _climb(
     attack: Attack,           # its settings
 ) -> np.ndarray:              # passes of an image, forward and backward
@@ -129,7 +133,7 @@ def attack_passes(
     if smoothed and candidates > 1: total[0] += JUDGES*candidates
     return total
 
-# %% ../nbs/25_machines.ipynb #e2753ce4
+# %% ../nbs/25_machines.ipynb #30b33a82
 def job_passes(
     s: Subject,               # who is measured
     eps_rel: float,           # relative radius
@@ -161,7 +165,7 @@ class Forecast:
         "That are paid for."
         return sum(self.shards)/3600
 
-# %% ../nbs/25_machines.ipynb #c3ef9b91
+# %% ../nbs/25_machines.ipynb #4de41b3b
 def forecast(
     who: Sequence[Subject],           # who is measured
     eps_rels: Sequence[float],        # relative radii
