@@ -215,12 +215,12 @@ def certify_command(  # noqa: PLR0913 (a command: its parameters are its options
 ) -> None:
     """Certify photographs: every method, interpolation's exact certificate beside it.
     Tables, a figure, one csv file."""
+    shard = Shard.parse(shards)
     methods = tuple(m.strip() for m in method.split(',')) if method else ()
     eps_rels = tuple(dict.fromkeys(parse_numbers(eps_rel))) if eps_rel else ()
     terms = Terms(methods, eps_rels, n, alpha, seed, batch, check_device(device))
     photos = open_photographs(data or None, images=images or (None if data else 4))
     label = '/'.join(Path(data).resolve().parts[-2:]) if data else 'embedded'
-    shard = Shard.parse(shards)
     rows = certify_photographs(model, photos, out, terms, label, skip_bad, shard)
     if shard.n > 1: print(f"{rows['content'].nunique()} photographs; {shard.note}")
     else: _report(rows, len(photos.skipped), Path(out))
