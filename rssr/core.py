@@ -357,8 +357,7 @@ class Shard:
         try:
             return cls(*map(int, text.split('/'))) if text else cls()
         except (ValueError, TypeError):
-            raise ValueError(f'shards={text!r} must be i/n, i from 0 and below n: '
-                             '0/4 to 3/4 are the four parts of a list') from None
+            raise ValueError(f'shards={text!r} must be i/n, i from 0 to n-1, as 0/4') from None
 
     def __str__(self):
         return f'{self.i}/{self.n}'

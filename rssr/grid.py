@@ -309,7 +309,7 @@ def _with_starts(
     if not missing: return configs
     return _with_starts([GRID[name] for name in sorted(missing)] + configs)
 
-# %% ../nbs/13_grid.ipynb #42d261cc
+# %% ../nbs/13_grid.ipynb #d4bebcec
 #| code-fold: true
 def _first_start(
     cfg: TrainConfig,                    # a line
@@ -329,6 +329,8 @@ def _part(
     mine = shard.pick(sorted(dict.fromkeys(firsts), key=firsts.count, reverse=True))
     return [cfg for cfg, first in zip(configs, firsts) if first in mine]
 
+# %% ../nbs/13_grid.ipynb #42d261cc
+#| code-fold: true
 def grid_command(
     models: str = '*',           # comma-separated names or patterns
     data: str = '',              # folder of photographs; its subfolder train if there is one

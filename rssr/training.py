@@ -513,19 +513,22 @@ def train(
         _report(cfg, state.history[-1], board)
     _round_to_half(state.best)
     card = _card(state, cfg, photos, val, device, **reading)
-    _keep(state.best, weights, photographs | card)
-    point.unlink(missing_ok=True)
+    _keep(state.best, weights, photographs | card, point)
     return load_model(weights, device)
 
+# %% ../nbs/12_training.ipynb #1f60c321
+#| code-fold: true
 def _keep(
     model: UNet,                     # trained
     weights: Path,                   # its file; the card goes beside it
     card: dict[str, Any],            # what is said about it
+    point: Path,                     # checkpoint, which goes away
 ) -> None:
     "One process writes, and all go on when it has."
     team = Team.now()
     if team.leads: save_model(model, weights, card)
     team.wait()
+    point.unlink(missing_ok=True)
 
 # %% ../nbs/12_training.ipynb #f7c61ffa
 #| code-fold: true
