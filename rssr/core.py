@@ -300,6 +300,8 @@ def _add_option(
         parser.add_argument(option, default=argument.default, help=_help_text(argument),
                             type=kind, metavar=kind.__name__.upper())
 
+# %% ../nbs/90_core.ipynb #a58eb019
+#| code-fold: true
 def _add_options(
     parser: argparse.ArgumentParser,    # gets the options
     source: Callable,                   # function or dataclass
