@@ -25,7 +25,7 @@ setup(
     license=SPDX[cfg['license']],
     python_requires=f'>={cfg["min_python"]}',
     install_requires=cfg['requirements'].split(),
-    extras_require={'dev': cfg['dev_requirements'].split()},
+    extras_require={extra: cfg[f'{extra}_requirements'].split() for extra in ('dev', 'cluster')},
     packages=find_packages(include=[cfg['lib_name'], f'{cfg["lib_name"]}.*']),
     # the pretrained models and their cards
     package_data={cfg['lib_name']: ['weights/*.safetensors', 'weights/*.json']},

@@ -24,7 +24,7 @@ from .adaptive import Attack, strongest
 from .attacks import Ascent
 from .certification import METHODS
 from .certifying import CERTIFICATE_IDENTITY, Terms, certify_photographs, read_certificates
-from .core import check_device, command, generator_for, parse_numbers, write_file
+from .core import Shard, check_device, command, generator_for, parse_numbers, write_file
 from .data import open_photographs
 from .draws import seed_of
 from .metrics import interval, paired
@@ -212,18 +212,21 @@ def certify_command(  # noqa: PLR0913 (a command: its parameters are its options
     device: str = 'cpu',         # cpu, cuda, mps, ...; auto: the best there is
     batch: int = 32,             # images in one call of the network
     skip_bad: bool = False,      # leave damaged and small files out, and say how many
+    shards: str = '',            # i/n, i from 0, such as 0/4: every n-th photograph only
 ) -> None:
     """Certify photographs: every method, interpolation's exact certificate beside it.
     Tables, a figure, one csv file."""
+    shard = Shard.parse(shards)
     methods = tuple(m.strip() for m in method.split(',')) if method else ()
     eps_rels = tuple(dict.fromkeys(parse_numbers(eps_rel))) if eps_rel else ()
     terms = Terms(methods, eps_rels, n, alpha, seed, batch, check_device(device))
     photos = open_photographs(data or None, images=images or (None if data else 4), size=size)
     label = '/'.join(Path(data).resolve().parts[-2:]) if data else 'embedded'
-    rows = certify_photographs(model, photos, out, terms, label, skip_bad)
+    rows = certify_photographs(model, photos, out, terms, label, skip_bad, shard)
     about = f', of each the centre {size}x{size} pixels'
     if photos.skipped: about += f', {len(photos.skipped)} skipped'
-    _report(rows, about, Path(out))
+    if shard.n > 1: print(f"{rows['content'].nunique()} photographs{about}; {shard.note}")
+    else: _report(rows, about, Path(out))
 
 def rssr_certify(
     argv: list[str] | None = None,    # arguments; the command line by default

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from . import __version__
 from .certification import METHODS, Certificate, certificate, linear_certificate
-from .core import derived_seed, progress
+from .core import Shard, derived_seed, progress
 from .data import Crops, Photographs, distinct
 from .draws import kept_for, observe, seed_of
 from .linear import KINDS, Interpolation
@@ -300,13 +300,14 @@ def certify_photographs(
     terms: Terms = Terms(),           # methods, radii, draws, confidence
     data: str = '',                   # what the photographs are called
     skip_bad: bool = False,           # leave damaged and small files out
+    shard: Shard = Shard(),           # of the photographs, if others do the rest
 ) -> pd.DataFrame:                    # CERTIFICATE_COLUMNS; exactly the rows asked for
     """Certify each photograph, and interpolation; go on where a run was interrupted.
     ValueError for a model without noise or a method that does not fit it."""
     network = _Network(model, terms)
     both = (_Interpolation(network.operator, network.where, network.eps_rels), network)
     kept = JobFolder(folder, _LAYOUT)
-    photographs = _photographs(photos, skip_bad)
+    photographs = shard.pick(_photographs(photos, skip_bad))
     pairs = [(who, photograph) for photograph in photographs for who in both]
     todo = {}
     for who, one in pairs:

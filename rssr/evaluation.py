@@ -22,7 +22,7 @@ from torch import Tensor
 # %% ../nbs/16_evaluation.ipynb #1ad57b33
 from .adaptive import Attack, attack_set
 from .attacks import Ascent
-from .core import check_device, command, parse_numbers, write_file
+from .core import Shard, check_device, command, parse_numbers, write_file
 from rssr.data import (
     Crops,
     Distinct,
@@ -292,6 +292,7 @@ def evaluate(  # noqa: PLR0913 (a command: its parameters are its options)
     device: str = 'cpu',        # cpu, cuda, mps, ...; auto: the best there is
     workers: int = 0,           # processes that read photographs
     skip_bad: bool = False,     # leave damaged and small files out, and say how many
+    shards: str = '',           # i/n, i from 0, such as 0/4: this run does every n-th job only
 ) -> pd.DataFrame:             # rows, as from sweep
     "Attack models, smooth them, measure them: tables, a picture, one csv file."
     if threat not in WHERE: raise ValueError(f'threat={threat!r} is unknown: use one of {WHERE}')
@@ -299,12 +300,14 @@ def evaluate(  # noqa: PLR0913 (a command: its parameters are its options)
     settings = {name: replace(common, attacks=attack_set(name, attack_iterations, restarts))
                 for name in attack.replace(' ', '').split(',')}
     radii = _radii(eps_rel, common)
+    shard = Shard.parse(shards)
     who = subjects(_chosen(models, data, scale), scale, common.device, _levels(sigma_g))
     photos = open_photographs(data or None, images=images or (None if data else 16), size=size)
     crops = distinct(photos, workers, skip_bad)
     label = '/'.join(Path(data).resolve().parts[-2:]) if data else 'embedded'
-    rows = {name: sweep(who, crops, out, setting, radii, label)
+    rows = {name: sweep(who, crops, out, setting, radii, label, shard)
             for name, setting in settings.items()}
+    if shard.n > 1: return _part(rows, shard)
     return _report(rows, settings, who, crops, len(photos), Path(out))
 
 # %% ../nbs/16_evaluation.ipynb #32d5826b
@@ -396,6 +399,15 @@ def _report(
     p = _detailed(crops, setting.operator)
     write_file(out/'picture.png', _png(picture(who, p, max(rows['eps_rel']), setting)))
     print(f'wrote {out}/results.csv, {out}/table.md, {out}/picture.png')
+    return rows
+
+def _part(
+    parts: dict[str, pd.DataFrame],       # rows for each set of attacks
+    shard: Shard,                         # that found them
+) -> pd.DataFrame:                        # all rows, each once
+    "Say what a shard has done; a table of some of the jobs would look like one of all."
+    rows = pd.concat(parts.values(), ignore_index=True).drop_duplicates()
+    print(f'{len(rows)} rows; {shard.note}')
     return rows
 
 def rssr_evaluate(

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from .core import check_device, command, progress
+from .core import Shard, check_device, command, progress
 from .data import find_images, holdout
 from .models import list_models, load_card
 from .recipe import TrainConfig
@@ -317,6 +317,26 @@ def _with_starts(
     if not missing: return configs
     return _with_starts([GRID[name] for name in sorted(missing)] + configs)
 
+# %% ../nbs/13_grid.ipynb #d4bebcec
+#| code-fold: true
+def _first_start(
+    cfg: TrainConfig,                    # a line
+    lines: dict[str, TrainConfig],       # all that are to be trained, by name
+) -> str:                                # name of a line
+    "What is trained first of all on the way to a model."
+    while cfg.init in lines and cfg.init != cfg.name: cfg = lines[cfg.init]
+    return cfg.name
+
+def _part(
+    configs: Sequence[TrainConfig],      # all that are to be trained
+    shard: Shard,                        # which part of them
+) -> list[TrainConfig]:                  # those of the part, in their order
+    "A model and all that start from it are one job, and the largest jobs come first."
+    lines = {cfg.name: cfg for cfg in configs}
+    firsts = [_first_start(cfg, lines) for cfg in configs]
+    mine = shard.pick(sorted(dict.fromkeys(firsts), key=firsts.count, reverse=True))
+    return [cfg for cfg, first in zip(configs, firsts) if first in mine]
+
 # %% ../nbs/13_grid.ipynb #42d261cc
 #| code-fold: true
 def grid_command(
@@ -327,9 +347,11 @@ def grid_command(
     device: str = 'cpu',         # cpu, cuda, mps, ...; auto: the best there is
     cache: str = '',             # folder for decoded photographs; none by default
     skip_bad: bool = False,      # leave damaged and small files out, and say how many
+    shards: str = '',            # i/n, i from 0, such as 0/4: train only that part
 ) -> None:
     "Train models of the grid side by side, or go on where they stopped."
-    configs = _with_starts(grid_models(models))
+    shard = Shard.parse(shards)
+    configs = _part(_with_starts(grid_models(models)), shard)
     if not data:
         for cfg in configs: print(*_arguments(cfg))
         return
@@ -340,6 +362,7 @@ def grid_command(
     for path in train_grid(configs, data, out, jobs, extra):
         figures = load_card(path)['validation']
         print(f"{path}: validation PSNR {figures['psnr']:.2f} dB on {figures['n']} photographs")
+    if shard.n > 1: print(f'{len(configs)} models; {shard.note}')
 
 def rssr_grid(
     argv: list[str] | None = None,   # arguments; the command line by default

@@ -222,7 +222,8 @@ def _error_of_mean(
     if not is_split(net):
         raise TypeError("loss='mean' needs a network in two parts: set bound")
     pixels = STD.to(y)
-    noise = cfg.sigma_f*draw_normal((2, *y.shape), generator, y)
+    twice = [draw_normal(y.shape, generator, y) for _ in range(2)]
+    noise = cfg.sigma_f*torch.stack(twice)
     with torch.no_grad(): linear = (net.linear_part(y) - x)*pixels
     with _precision(y, cfg): bounded = net.bounded_part((y + noise).flatten(0, 1))
     first, second = linear + (bounded*pixels).view(2, *x.shape)

@@ -4,31 +4,35 @@
 
 # %% auto #0
 __all__ = ['FINGERPRINTS', 'validate', 'TrainState', 'describe_photographs', 'check_photographs', 'save_checkpoint',
-           'load_checkpoint', 'fresh_state', 'sole_training', 'train', 'train_folder', 'rssr_train']
+           'load_checkpoint', 'fresh_state', 'launched', 'sole_training', 'train', 'train_folder', 'rssr_train']
 
 # %% ../nbs/12_training.ipynb #31014eb9
 import copy
 import json
 import math
+import os
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+import torch.distributed as dist
 from safetensors import safe_open
 from safetensors.torch import save as save_safetensors
 from torch import Tensor, nn
 
 from . import __version__
 from rssr.core import (
+    BatchGenerator,
+    Team,
     alone,
     check_device,
     command,
     derived_seed,
     double,
-    generator_for,
     progress,
     write_file,
 )
@@ -267,6 +271,22 @@ def fresh_state(
     optimizer = torch.optim.Adam(model.parameters(), lr=cfg.lr)
     return TrainState(model, average, optimizer)
 
+# %% ../nbs/12_training.ipynb #21892706
+@contextmanager
+def launched(
+    device: str,                     # 'cpu', 'cuda', ...
+) -> Iterator[Team]:
+    "In this block processes that were launched together are a team, each on a device of its own."
+    if not dist.is_torchelastic_launched():
+        yield Team()
+        return
+    if device == 'cuda': torch.cuda.set_device(int(os.environ['LOCAL_RANK']))
+    dist.init_process_group('gloo' if device == 'cpu' else 'nccl')
+    try:
+        yield Team.now()
+    finally:
+        dist.destroy_process_group()
+
 # %% ../nbs/12_training.ipynb #809bb916
 def _follow(
     average: nn.Module,              # is moved
@@ -283,16 +303,30 @@ def _step(
     state: TrainState,               # is changed, unless the loss is not finite
     p: Tensor,                       # photographs (N, 3, h, w), pixels in [0,1]
     cfg: TrainConfig,                # recipe
-    generator: torch.Generator,      # of noise and starting points
+    generator: BatchGenerator,       # of noise and starting points
 ) -> float:                          # the loss
-    "One step of the optimizer on one batch."
-    loss = training_loss(state.model, p, cfg, generator)
+    "One step of the optimizer on one batch, of which this process takes its share."
+    team = Team.now()
+    generator.images = len(p)
+    generator.mine, weight = team.share(len(p))
+    part = weight*training_loss(state.model, p[generator.mine], cfg, generator)
+    loss = team.mean(part.detach().clone())
     if loss.isfinite():
         state.optimizer.zero_grad()
-        loss.backward()
+        part.backward()
+        for tensor in _averaged(state.model): team.mean(tensor)
         state.optimizer.step()
         if state.average is not None: _follow(state.average, state.model, cfg.ema)
     return loss.item()
+
+def _averaged(
+    model: nn.Module,                # after a backward pass
+) -> Iterator[Tensor]:
+    "What each process has found for its share: gradients, and the statistics of batch norm."
+    for weights in model.parameters():
+        if weights.grad is not None: yield weights.grad
+    for statistics in model.buffers():
+        if statistics.is_floating_point(): yield statistics
 
 # %% ../nbs/12_training.ipynb #5ab1d7db
 def _epoch(
@@ -306,7 +340,8 @@ def _epoch(
     epoch = len(state.history)
     photos.epoch = epoch
     state.model.train()
-    generator = generator_for(device, cfg.seed, epoch)
+    generator = BatchGenerator(device)
+    generator.manual_seed(derived_seed(cfg.seed, epoch))
     order = derived_seed(cfg.seed, epoch, 1)
     steps = math.ceil(len(photos)/cfg.batch_size)
     crops = batches(photos, cfg.batch_size, shuffle=order, **reading)
@@ -469,7 +504,9 @@ def sole_training(
     out: str | Path,                 # folder of the run
     name: str,                       # of the model
 ) -> AbstractContextManager[None]:
-    "Inside, no other process trains that model there. ValueError if one does already."
+    """Inside, no other process trains that model there, but for those of one team.
+    ValueError if one does already."""
+    if not Team.now().leads: return nullcontext()
     out = Path(out)
     return alone(out/f'.{name}.lock', f'{out/name}.safetensors is trained')
 
@@ -498,16 +535,31 @@ def train(
     with sole_training(out, cfg.name):
         if weights.exists() and not point.exists(): return _finished(weights, cfg, photographs)
         state = _begun(point, cfg, device, photographs)
-        board = _board(out/cfg.name) if tensorboard else None
+        leads = Team.now().leads
+        board = _board(out/cfg.name) if tensorboard and leads else None
         while len(state.history) < cfg.epochs:
             state.history.append(_row(state, cfg, photos, val, device, **reading))
+            if not leads: continue
             save_checkpoint(point, state, cfg, photographs)
             _report(cfg, state.history[-1], board)
         _round_to_half(state.best)
         card = _card(state, cfg, photos, val, device, **reading)
-        save_model(state.best, weights, photographs | card)
-        point.unlink(missing_ok=True)
+        _keep(state.best, weights, photographs | card, point)
     return load_model(weights, device)
+
+# %% ../nbs/12_training.ipynb #1f60c321
+#| code-fold: true
+def _keep(
+    model: UNet,                     # trained
+    weights: Path,                   # its file; the card goes beside it
+    card: dict[str, Any],            # what is said about it
+    point: Path,                     # checkpoint, which goes away
+) -> None:
+    "One process writes, and all go on when it has."
+    team = Team.now()
+    if team.leads: save_model(model, weights, card)
+    team.wait()
+    point.unlink(missing_ok=True)
 
 # %% ../nbs/12_training.ipynb #f7c61ffa
 #| code-fold: true
@@ -530,7 +582,9 @@ def train_folder(
     name = Path(data).resolve().name
     about = f'{name} ({len(files)} for training, {len(held_out)} held out)'
     reading = dict(workers=workers, skip_bad=skip_bad)
-    f = train(cfg, photos, val, out, about, check_device(device), tensorboard, **reading)
+    with launched(check_device(device)) as team:
+        f = train(cfg, photos, val, out, about, device, tensorboard, **reading)
+    if not team.leads: return
     _report_skipped(photos)
     _report_skipped(val)
     figures = f.card['validation']
