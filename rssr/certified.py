@@ -210,7 +210,8 @@ def certify_command(  # noqa: PLR0913 (a command: its parameters are its options
     seed: int = 0,               # of the noise
     out: str = 'rssr_certificates', # folder for jobs, tables, figure; a second call goes on there
     device: str = 'cpu',         # cpu, cuda, mps, ...; auto: the best there is
-    batch: int = 32,             # images in one call of the network
+    batch: int = 0,              # images in one call of the network; 0: the fastest, measured
+    precision: str = 'float32',  # of the network that is certified; bfloat16 is another network
     skip_bad: bool = False,      # leave damaged and small files out, and say how many
     shards: str = '',            # i/n, i from 0, such as 0/4: every n-th photograph only
 ) -> None:
@@ -219,7 +220,7 @@ def certify_command(  # noqa: PLR0913 (a command: its parameters are its options
     shard = Shard.parse(shards)
     methods = tuple(m.strip() for m in method.split(',')) if method else ()
     eps_rels = tuple(dict.fromkeys(parse_numbers(eps_rel))) if eps_rel else ()
-    terms = Terms(methods, eps_rels, n, alpha, seed, batch, check_device(device))
+    terms = Terms(methods, eps_rels, n, alpha, seed, batch, check_device(device), precision)
     photos = open_photographs(data or None, images=images or (None if data else 4), size=size)
     label = '/'.join(Path(data).resolve().parts[-2:]) if data else 'embedded'
     rows = certify_photographs(model, photos, out, terms, label, skip_bad, shard)

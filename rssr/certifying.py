@@ -27,7 +27,8 @@ from .linear import KINDS, Interpolation
 from .models import estimator_hash, load_model, noise_of, operator_of, threat_of
 from .operators import Downsampling, Threat, problem
 from .rows import JobFolder, Layout, add_job, check_apart, job_name, publish, read_rows, turns
-from .smoothing import Noise
+from .smoothing import Noise, fastest_batch
+from .unet import check_precision
 from .units import Estimator, is_linear, is_split
 
 # %% ../nbs/21_certifying.ipynb #c8bd1b98
@@ -90,14 +91,16 @@ class Terms:
     n: int = 1000                     # draws for each photograph, at least 2
     alpha: float = .001               # probability of error, each photograph and method
     seed: int = 0                     # of the noise
-    batch: int = 32                   # images in one call of the network
+    batch: int = 0                    # images in one call of the network; 0: the fastest
     device: str = 'cpu'               # where the network is
+    precision: str = 'float32'        # of the network that is certified, one of PRECISIONS
 
     def __post_init__(self):
         if self.n < 2 or not 0 < self.alpha < 1:
             raise ValueError(f'n={self.n} must be at least 2 and alpha={self.alpha} '
                              'lie in (0, 1)')
-        seed_of(Noise(1., self.n, self.seed, self.batch))
+        seed_of(Noise(1., self.n, self.seed, self.batch or 1))
+        check_precision(self.precision)
         _check_methods(self.methods)
         for eps_rel in self.eps_rels: Threat(eps_rel)
         check_apart(self.eps_rels, 'radii')
@@ -199,6 +202,8 @@ def _methods_for(
 
 # %% ../nbs/21_certifying.ipynb #6c4cd3d8
 #| code-fold: true
+_SAID = dict(float32='', bfloat16=' (bfloat16)')          # after the name of a model
+
 class _Network(_Certifier):
     "Certificates of a smoothed network: from draws."
     def __init__(
@@ -208,8 +213,9 @@ class _Network(_Certifier):
     ):
         f = load_model(model, terms.device)
         card = f.card
-        self.f = f.folded()
-        self.noise = Noise(_noise_level(card), terms.n, terms.seed, terms.batch)
+        self.f = f.folded(terms.precision)
+        self.noise = Noise(_noise_level(card), terms.n, terms.seed, terms.batch or 1)
+        self.batch = terms.batch
         self.seed = terms.seed
         self.operator = operator_of(card)
         self.where = threat_of(card).where
@@ -218,15 +224,17 @@ class _Network(_Certifier):
         self.methods = _methods_for(self.f, terms.methods)
         self.eps_rels = [*map(float, terms.eps_rels or CERTIFIED_RADII[self.where])]
         self.identity = dict(
-            model=card['name'], weights=estimator_hash(self.f), scale=self.operator.scale,
+            model=card['name'] + _SAID[terms.precision],
+            weights=estimator_hash(self.f), scale=self.operator.scale,
             where=self.where, sigma=self.noise.sigma, draws=terms.n, alpha=float(terms.alpha),
             seed=terms.seed, version=__version__, randomness='photograph')
 
     def find(self, photograph, methods, state, bar):
         f, y, x = problem(self.f, photograph.p.to(self.device), self.operator, self.where)
         seed = photograph_seed(self.seed, photograph.content)
+        noise = replace(self.noise, seed=seed, batch=self.batch or fastest_batch(f, y))
         kept = [*dict.fromkeys((*methods, 'B7'))]         # the spread is that of B7's draws
-        d = observe(f, y, replace(self.noise, seed=seed), x, kept, state, bar)
+        d = observe(f, y, noise, x, kept, state, bar)
         found = []
         for method in methods:
             found += [certificate(d, method, eps_rel, self.alpha) for eps_rel in self.eps_rels]

@@ -281,6 +281,7 @@ def evaluate(  # noqa: PLR0913 (a command: its parameters are its options)
     attack: str = 'thesis',     # comma-separated: thesis, strongest, transfer, eot, rs_pgd, mended
     attack_iterations: int = 0, # gradient steps of each attack, if not those of the set
     restarts: int = 0,          # runs of each attack from other starts, if not those of the set
+    precision: str = 'float32', # of the search; figures are in float32, also with bfloat16
     threat: str = 'input',      # what is attacked: input (upsampled, the thesis) or measurement
     norm: str = 'l2',           # l2 or linf
     k: int = 50,                # draws of each smoothed model
@@ -297,7 +298,8 @@ def evaluate(  # noqa: PLR0913 (a command: its parameters are its options)
     "Attack models, smooth them, measure them: tables, a picture, one csv file."
     if threat not in WHERE: raise ValueError(f'threat={threat!r} is unknown: use one of {WHERE}')
     common = Setting(scale, threat, norm, k, seed=seed, device=check_device(device))
-    settings = {name: replace(common, attacks=attack_set(name, attack_iterations, restarts))
+    numbers = attack_iterations, restarts, precision
+    settings = {name: replace(common, attacks=attack_set(name, *numbers))
                 for name in attack.replace(' ', '').split(',')}
     radii = _radii(eps_rel, common)
     shard = Shard.parse(shards)

@@ -6,6 +6,7 @@
 __all__ = ['SPREAD', 'TrainConfig', 'learning_rate', 'training_loss']
 
 # %% ../nbs/11_recipe.ipynb #5d92e7b0
+import copy
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .attacks import Ascent, frozen, pgd
+from .attacks import Ascent, pgd
 from .core import draw_normal, draw_uniform
 from .metrics import mse
 from .operators import WHERE, Downsampling, Threat, problem
-from .units import STD, is_split, radius
+from .units import STD, Estimator, is_foldable, is_split, radius
 
 # %% ../nbs/11_recipe.ipynb #45cafc4a
 @dataclass
@@ -44,6 +45,7 @@ class TrainConfig:
     bound: float = 0.                 # of the bounded part, in pixels; 0: there is none
     activation: str = 'leaky_relu'    # or 'relu'
     init: str = ''                    # name or path of a model to start from; '': fresh
+    compile: bool = False             # by torch.compile: from about 1,000 steps on it pays
     seed: int = 0                     # of weights, order, crops, noise and attacks
 
     def __post_init__(self):
@@ -171,24 +173,32 @@ def _squared_error(
     generator: torch.Generator,    # of noise and starting points
 ) -> Tensor:                       # (N,)
     "The error of each crop under noise and adversary, relative if that is asked for."
-    net, clean, x = problem(f, p, Downsampling(cfg.scale), cfg.threat)
+    operator = Downsampling(cfg.scale)
+    net, clean, x = problem(f, p, operator, cfg.threat)
     noise = _noise(clean, cfg, generator)
     shares = _shares(clean, cfg, generator)
 
-    def noisy(y: Tensor) -> Tensor:
-        "The output for a point of the ball, of which each crop takes its share."
-        with _precision(y, cfg):
-            return net(clean + shares*(y - clean) + noise).float()
+    def given(y: Tensor) -> Tensor:
+        "What the network gets for a point of the ball, of which each crop takes its share."
+        return clean + shares*(y - clean) + noise
 
     z = clean
     if cfg.eps_rel:
+        attacked = problem(_for_attack(f, cfg), p, operator, cfg.threat).f
         threat = Threat(cfg.eps_rel, 'l2', cfg.threat)
         ascent = Ascent(cfg.attack_iterations, cfg.attack_step)
-        with frozen(f):
-            z = pgd(noisy, clean, x, threat, ascent, generator=generator)
-    error = mse(noisy(z), x)
+        z = pgd(lambda y: attacked(given(y)), clean, x, threat, ascent, generator=generator)
+    with _precision(clean, cfg): error = mse(net(given(z)).float(), x)
     if cfg.loss == 'mse': return error
     return error/_error_of_interpolation(clean, x, shares, cfg)
+
+def _for_attack(
+    f: nn.Module,                  # the network, in training mode
+    cfg: TrainConfig,              # recipe
+) -> Estimator:
+    "The network as it would answer now, in its fastest form."
+    if is_foldable(f): return f.folded(cfg.precision)
+    return copy.deepcopy(f).eval().requires_grad_(False)
 
 def _error_of_interpolation(
     y: Tensor,                     # inputs, or measurements

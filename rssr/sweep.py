@@ -31,7 +31,7 @@ from .metrics import interval, metrics
 from .models import estimator_hash, list_models, load_card, load_model, noise_of
 from .operators import Downsampling, Threat, lifted, problem
 from .rows import JobFolder, Layout, add_job, check_apart, publish, read_rows, turns
-from .smoothing import Noise, Smoothed, smooth
+from .smoothing import Noise, Smoothed, fastest_batch, smooth
 from .units import Estimator, is_linear, radius
 
 # %% ../nbs/15_sweep.ipynb #13f1a1a5
@@ -256,8 +256,10 @@ class Case:
         sigma_g: float,               # smoothing level
     ) -> Tensor:                      # reconstructions (N, 3, H, W), normalised
         "What the estimator makes of these inputs."
+        if not sigma_g: return self.s.f(z)
         source = generators(self.contents, self.setting, DRAWS)
-        return smooth(self.s.f, z, Noise(sigma_g, self.setting.k if sigma_g else 1, source))
+        batch = fastest_batch(self.s.f, z)
+        return smooth(self.s.f, z, Noise(sigma_g, self.setting.k, source, batch))
 
 # %% ../nbs/15_sweep.ipynb #d93a4528
 def _own(

@@ -11,6 +11,7 @@ import copy
 import json
 import math
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -242,6 +243,25 @@ def _start(
     except (ValueError, OSError):
         return {}
 
+# %% ../nbs/12_training.ipynb #c0b11e02
+#| code-fold: true
+def _compile(
+    model: UNet,                     # is changed: its layers will be compiled when first run
+    images: int,                     # in a whole batch
+) -> None:
+    "Fuse the layers for training. ValueError if that needs a compiler that is not there."
+    on_cpu = next(model.parameters()).device.type == 'cpu'
+    if on_cpu and not any(map(shutil.which, ('g++', 'clang++', 'cl'))):
+        raise ValueError('compile=True needs a C++ compiler: install g++, or leave it out')
+    plain = model.net
+    fused = torch.compile(plain, dynamic=False)
+
+    def net(y: Tensor) -> Tensor:
+        "As before, fused for whole batches."
+        return (fused if model.training and len(y) == images else plain)(y)
+
+    model.net = net  # type: ignore[method-assign]
+
 # %% ../nbs/12_training.ipynb #23c94732
 #| code-fold: true
 def _fresh_network(
@@ -269,6 +289,7 @@ def fresh_state(
     model = _fresh_network(cfg, Path(out)).to(device)
     average = copy.deepcopy(model) if cfg.ema else None
     optimizer = torch.optim.Adam(model.parameters(), lr=cfg.lr)
+    if cfg.compile: _compile(model, cfg.batch_size)
     return TrainState(model, average, optimizer)
 
 # %% ../nbs/12_training.ipynb #21892706

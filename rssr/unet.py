@@ -139,6 +139,7 @@ class UNet(_Levels):
         or in bfloat16 one very near it. ValueError for another precision."""
         check_precision(precision)
         f = copy.deepcopy(self).eval()
+        vars(f).pop('net', None)                          # compiled, with other weights
         for block in list(f.modules()):
             if isinstance(block, nn.Sequential): _fold(block)
         for part in (f.down, f.up, f.merge): part.to(PRECISIONS[precision])

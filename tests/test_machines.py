@@ -68,7 +68,8 @@ def test_a_part_has_no_table_and_the_whole_is_that_of_one_run(tmp_path, capsys):
     for i in range(2):
         rssr_certify([*certify, *out, '--shards', f'{i}/2'])
         said = capsys.readouterr().out
-        assert f'{2 - i} photographs; shard {i}/2 is done, a part: when all 2 are' in said
+        assert f'{2 - i} photographs, of each the centre 160x160 pixels; ' in said
+        assert f'shard {i}/2 is done, a part: when all 2 are' in said
         assert '|' not in said
     assert [path.name for path in (tmp_path/'parts').iterdir()] == ['jobs']
     done = finished(tmp_path/'parts')
