@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['Generators', 'write_file', 'alone', 'end_with_parent', 'derived_seed', 'generator_for', 'BatchGenerator',
-           'draw_normal', 'draw_uniform', 'draw_integers', 'seeds_from', 'seeded', 'Team', 'content_hash', 'part_sizes',
-           'ahead', 'is_out_of_memory', 'in_parts', 'progress', 'parse_numbers', 'check_device', 'double', 'command',
-           'Shard']
+           'draw_normal', 'fill_normal', 'draw_uniform', 'draw_integers', 'seeds_from', 'seeded', 'Team',
+           'content_hash', 'part_sizes', 'is_out_of_memory', 'in_parts', 'progress', 'parse_numbers', 'check_device',
+           'double', 'command', 'Shard']
 
 # %% ../nbs/90_core.ipynb #1a8e2455
 import argparse
@@ -25,7 +25,6 @@ import typing
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,6 +148,18 @@ def draw_normal(
 ) -> Tensor:                  # of that shape
     "Standard normal draws. ValueError unless a list of generators has one for each image."
     return _draw(torch.randn, shape, generator, dtype=like.dtype, device=like.device)
+
+def fill_normal(
+    out: Tensor,              # images (N, ...); overwritten
+    generator: Generators,    # as for draw_normal, which would give the same
+) -> None:
+    "Standard normal draws into memory that is there. ValueError as draw_normal."
+    if not isinstance(generator, Sequence):
+        out.normal_(generator=generator)
+        return
+    if len(generator) != len(out):
+        raise ValueError(f'{len(generator)} generators for {len(out)} images: give one for each')
+    for image, own in zip(out, generator): image.normal_(generator=own)
 
 def draw_uniform(
     shape: Sequence[int],     # of the draws; shape[0] images
@@ -284,17 +295,6 @@ def part_sizes(
     if rest == 1 and sizes and most > 2: sizes[-1:] = [most - 1, 2]
     elif rest: sizes.append(rest)
     return sizes
-
-def ahead(
-    items: Iterable,      # none of them None
-) -> Iterator:            # the same, in their order
-    "Each item is made in a thread while the one before it is used."
-    source = iter(items)
-    with ThreadPoolExecutor(1) as worker:
-        coming = worker.submit(next, source, None)
-        while (item := coming.result()) is not None:
-            coming = worker.submit(next, source, None)
-            yield item
 
 # %% ../nbs/90_core.ipynb #c0de0005
 #| code-fold: true

@@ -11,10 +11,9 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from numbers import Integral
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -23,11 +22,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from rssr.core import (
-    ahead,
     content_hash,
     derived_seed,
     double,
-    draw_normal,
+    fill_normal,
     in_parts,
     seeded,
     write_file,
@@ -221,36 +219,6 @@ def _outputs(
     return outs
 
 # %% ../nbs/19_draws.ipynb #ab10c001
-class _Normal(NamedTuple):
-    "The noise of one block."
-    seed: int              # of which it follows
-    values: Tensor         # standard normal, (m, 3, h, w), m at most BLOCK
-
-def _normal(
-    y: Tensor,             # input (1, 3, h, w), normalised
-    seed: int,             # of the block
-    draws: int = BLOCK,    # the first so many of it
-) -> _Normal:
-    "The noise that a seed stands for, however much of it is wanted."
-    values = draw_normal((BLOCK, *y.shape[1:]), seeded(seed, y.device), y)
-    return _Normal(seed, values[:draws])
-
-def _answers(
-    f: Estimator,          # its bounded part too, if it is split
-    y: Tensor,             # input (1, 3, h, w), normalised
-    noise: Noise,          # its level, and images in a call
-    normal: _Normal,       # of the block
-    output: bool,          # whether outputs are wanted, of a split f
-) -> dict[str, Tensor]:    # as of one_block
-    "What f makes of a block."
-    z = torch.add(y, normal.values, alpha=noise.sigma)
-    if not is_split(f):
-        return {'output': to_pixels(_outputs(f, z, noise.batch, normal.seed))}
-    bounded = _outputs(f.bounded_part, z, noise.batch, normal.seed)
-    block = {'bounded': bounded*STD.to(bounded)}
-    if output: block['output'] = to_pixels(f.linear_part(z) + bounded)
-    return block
-
 def one_block(
     f: Estimator,          # its bounded part too, if it is split
     y: Tensor,             # input (1, 3, h, w), normalised
@@ -258,9 +226,18 @@ def one_block(
     seed: int,             # of the block
     draws: int = BLOCK,    # the first so many of it
     output: bool = True,   # whether outputs are wanted, of a split f
+    room: Tensor | None = None,  # memory for the noisy inputs, (BLOCK, 3, h, w)
 ) -> dict[str, Tensor]:    # 'output', 'bounded' if f is split; (draws, 3, H, W), pixels
     "One block of draws. ValueError if f is NaN or infinite there."
-    return _answers(f, y, noise, _normal(y, seed, draws), output)
+    if room is None: room = y.new_empty(BLOCK, *y.shape[1:])
+    fill_normal(room, seeded(seed, y.device))
+    z = room[:draws].mul_(noise.sigma).add_(y)
+    if not is_split(f):
+        return {'output': to_pixels(_outputs(f, z, noise.batch, seed))}
+    bounded = _outputs(f.bounded_part, z, noise.batch, seed)
+    block = {}
+    if output: block['output'] = to_pixels(f.linear_part(z) + bounded)
+    return block | {'bounded': bounded.mul_(STD.to(bounded))}
 
 # %% ../nbs/19_draws.ipynb #aec5239e
 def check_function(
@@ -383,8 +360,8 @@ def _pilot(
 ) -> dict[str, Tensor]:    # as of one_block
     "Whole blocks of draws that serve for nothing but to choose."
     seeds = block_seeds(derived_seed(seed_of(noise), 1), -(-draws//BLOCK))
-    normals = ahead(_normal(y, seed) for seed in seeds)
-    blocks = [_answers(f, y, noise, normal, output) for normal in normals]
+    room = y.new_empty(BLOCK, *y.shape[1:])
+    blocks = [one_block(f, y, noise, seed, output=output, room=room) for seed in seeds]
     return {name: torch.cat([block[name] for block in blocks]) for name in blocks[0]}
 
 def _check_truth(
@@ -542,8 +519,9 @@ def observe(
     seeds = block_seeds(derived_seed(seed_of(noise), 0), -(-noise.k//BLOCK))
     sizes = [min(BLOCK, noise.k - first) for first in range(0, noise.k, BLOCK)]
     done = -(-d.n//BLOCK)
-    for normal in ahead(map(partial(_normal, y), seeds[done:], sizes[done:])):
-        d.add(_answers(f, y, noise, normal, d.wants_output))
-        bar.update(len(normal.values))
+    room = y.new_empty(BLOCK, *y.shape[1:])
+    for seed, draws in zip(seeds[done:], sizes[done:]):
+        d.add(one_block(f, y, noise, seed, draws, d.wants_output, room))
+        bar.update(draws)
         file.save(d)
     return d

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 
 from rssr.core import (
     Generators,
-    ahead,
-    draw_normal,
+    fill_normal,
     in_parts,
     is_out_of_memory,
     part_sizes,
@@ -55,11 +54,14 @@ class Noise:
 def _blocks(
     y: Tensor,          # (N, 3, h, w), normalised
     noise: Noise,       # how often, from where
-) -> Iterator[Tensor]:  # standard normal, (m, N, 3, h, w)
-    "The draws, as many in a block as share a call."
+) -> Iterator[Tensor]:  # standard normal, (m, N, 3, h, w); overwritten by the next
+    "The draws one after the other, as many in a block as share a call."
     generators = noise.generators(y.device)
-    for count in part_sizes(noise.k, max(1, noise.batch//len(y))):
-        yield torch.stack([draw_normal(y.shape, generators, y) for _ in range(count)])
+    sizes = part_sizes(noise.k, max(1, noise.batch//len(y)))
+    room = y.new_empty(max(sizes), *y.shape)
+    for size in sizes:
+        for draw in room[:size]: fill_normal(draw, generators)
+        yield room[:size]
 
 def outputs(
     f: Estimator,       # normalised images to normalised images
@@ -68,7 +70,7 @@ def outputs(
 ) -> Iterator[Tensor]:  # blocks (m, N, 3, H, W) with `m*N` about `noise.batch`
     "Yields `f(y + noise)` for the draws, as many in a block as share a call of `f`."
     check_images(y)
-    for draws in ahead(_blocks(y, noise)):
+    for draws in _blocks(y, noise):
         noisy = torch.add(y, draws, alpha=noise.sigma)
         out = in_parts(f, noisy.flatten(0, 1), noise.batch)
         yield out.view(*draws.shape[:2], *out.shape[1:])

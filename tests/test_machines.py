@@ -160,6 +160,7 @@ TRAINING = '''
 import json
 from rssr.core import content_hash
 from rssr.data import Crops, embedded_photographs
+from torch.nn import BatchNorm2d
 from rssr.recipe import TrainConfig
 from rssr.training import _epoch, fresh_state, launched
 
@@ -170,8 +171,8 @@ def curve(frozen, size, photographs, **recipe):
     cfg = TrainConfig('m', epochs=2, **recipe)
     state = fresh_state(cfg, '.')
     if frozen:
-        state.model.eval()
-        state.model.train = lambda mode=True: state.model
+        for norm in filter(lambda layer: isinstance(layer, BatchNorm2d), state.model.modules()):
+            norm.eval().train = lambda mode=True: None
     for _ in range(2): state.history.append(dict(loss=_epoch(state, cfg, photos, 'cpu')))
     return [row['loss'] for row in state.history], content_hash(*state.tensors().values())
 

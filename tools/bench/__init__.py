@@ -1,0 +1,1 @@
+"""How fast the library is beside the bare passes of its networks: `python -m tools.bench`."""
