@@ -95,16 +95,18 @@ def publish(
     run = rows.groupby(['run', *about], sort=False, dropna=False).ngroup()
     rows = rows.assign(run=run)
     runs = rows[['run', *about]].drop_duplicates()
-    figures = rows[['run', *layout.in_rows]].to_csv(index=False, float_format=layout.digits)
+    figures = rows[['run', *layout.in_rows]].to_csv(
+        index=False, float_format=layout.digits, lineterminator='\n')
     write_file(Path(folder)/'rows.csv', figures.encode())
-    write_file(Path(folder)/'runs.csv', runs.to_csv(index=False).encode())
+    shared = runs.to_csv(index=False, lineterminator='\n')    # a name may hold a carriage return
+    write_file(Path(folder)/'runs.csv', shared.encode())
 
 def _read_csv(
     path: Path,               # rows.csv or runs.csv
     layout: Layout,           # of the rows
 ) -> pd.DataFrame:
     "One of the two files, text as text: a model may be called 001."
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False, lineterminator='\n')
     for c in frame.columns.difference(layout.text):
         frame[c] = [float(text or 'nan') for text in frame[c]]      # to the last digit
     return frame
