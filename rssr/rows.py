@@ -10,6 +10,7 @@ __all__ = ['Layout', 'rows_of_job', 'read_job', 'publish', 'read_published', 're
 import json
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -76,8 +77,10 @@ def read_job(
         rows = rows_of_job(json.loads(path.read_bytes()), path.stem)
         for row in rows:
             if set(row) != set(layout.columns): raise ValueError('its columns are others')
+            if not all(isinstance(row[c], str) for c in layout.text):
+                raise ValueError('what should be text is something else')
         layout.table(rows)
-    except (ValueError, TypeError, LookupError) as e:
+    except (ValueError, TypeError, LookupError, RecursionError) as e:
         raise ValueError(f'{path} is {layout.no_job} ({type(e).__name__}: {e}): '
                          'choose another folder if another command wrote it, else delete it, '
                          'and its rows will be computed again') from None
@@ -247,7 +250,7 @@ def _marked(
     try:
         yield job
     finally:
-        mark.unlink(missing_ok=True)
+        with suppress(OSError): mark.unlink()         # one that stays does no harm
 
 # %% ../nbs/14_rows.ipynb #17204d69
 #| code-fold: true
