@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from PIL import Image
@@ -163,6 +164,7 @@ def _close(run: BaseProcess, out: Path) -> None:
 
 def _become_nobody(share: float, size: int) -> None:
     "Root would not be kept out."
+    embedded_photographs()                 # imports what nobody may not read
     if os.getuid() == 0: os.setuid(NOBODY)
 
 
@@ -174,13 +176,13 @@ def _fill_the_disk(
     left = share*size
     really = os.fsync
 
-    def fsync(file: int) -> None:
+    def fsync(fd: Any) -> None:
         nonlocal left
-        left -= os.fstat(file).st_size
+        left -= os.fstat(fd).st_size
         if left < 0:
-            os.ftruncate(file, os.fstat(file).st_size//2)
+            os.ftruncate(fd, os.fstat(fd).st_size//2)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        really(file)
+        really(fd)
 
     os.fsync = fsync
 

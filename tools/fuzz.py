@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import random
-import resource
 import signal
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .faults import limit_memory
 from .fuzz_readers import READERS, Reader
 
 NUMBERS = (b'0', b'-1', b'1e999', b'-1e308', b'NaN', b'Infinity', b'2147483648', b'9'*30, b'1.5')
@@ -137,13 +137,6 @@ class Plan:
         print(f'{name}: {fault}: python -m tools.fuzz --again {path}', flush=True)
 
 
-def _limit_memory() -> None:
-    "From here on, this process may take a gigabyte more."
-    pages = int(Path('/proc/self/statm').read_text().split()[0])
-    most = pages*resource.getpagesize() + MEMORY
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
-
-
 def work(
     plan: Plan,               # what is tried
     first: int,               # number of the first case
@@ -154,7 +147,7 @@ def work(
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     with tempfile.TemporaryDirectory() as folder:
         plan.case(first)                              # what is made once is made
-        _limit_memory()
+        limit_memory(MEMORY)
         for number in range(first, plan.cases):
             if time.time() > until: return
             name, raw = plan.case(number)
@@ -200,7 +193,7 @@ def _again(
 ) -> int:                     # 1 if it still is a finding, and the traceback says where
     "Read one file once more."
     reader = READERS[path.name.split('-')[0]]
-    _limit_memory()
+    limit_memory(MEMORY)
     with tempfile.TemporaryDirectory() as folder:
         fault = fault_of(reader, path.read_bytes(), Path(folder))
         print(fault or 'read, or refused as declared')

@@ -221,19 +221,19 @@ def table(
     kinds: Sequence[tuple[Work, Fault]] = KINDS,     # what is done, and what happens to it
 ) -> pd.DataFrame:                                   # kind, tried, lost
     "Try the kinds in turn. What is lost is printed with its moment."
-    rows = [dict(kind=f'{work.name}: {fault.name}', tried=0, lost=0) for work, fault in kinds]
+    names = [f'{work.name}: {fault.name}' for work, fault in kinds]
+    rows = pd.DataFrame(dict(tried=0, lost=0), index=pd.Index(names, name='kind'))
     chance = random.Random(seed)
     with photographs() as data:
         truths = {work.name: undisturbed(work, data) for work in dict(kinds)}
         for i in range(times):
-            row, (work, fault) = rows[i % len(rows)], kinds[i % len(rows)]
+            name, (work, fault) = names[i % len(names)], kinds[i % len(names)]
             share = chance.random()
             struck, why = outcome(work, fault, data, truths[work.name], share)
-            row['tried'] += struck or bool(why)
-            row['lost'] += bool(why)
+            rows.loc[name] += struck or bool(why), bool(why)
             came = 'nothing lost' if struck else 'it came too late'
-            print(f"{row['kind']} at {share:.2f}: {why or came}", flush=True)
-    return pd.DataFrame(rows)
+            print(f'{name} at {share:.2f}: {why or came}', flush=True)
+    return rows.reset_index()
 
 
 def main(
