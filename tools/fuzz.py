@@ -165,7 +165,7 @@ def fuzz(
     until = time.time() + plan.seconds
     plan.out.mkdir(parents=True, exist_ok=True)
     fresh = multiprocessing.get_context('forkserver')
-    fresh.set_forkserver_preload([__name__])
+    fresh.set_forkserver_preload(['tools.fuzz_readers'])
     at = plan.out/'at'
     tried = 0
     while tried < plan.cases and time.time() < until:

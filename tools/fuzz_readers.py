@@ -4,6 +4,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -73,7 +74,6 @@ def read_photograph(
 @cache
 def network_files() -> tuple[bytes, bytes]:
     "Weights and card of a small network."
-    import tempfile
     with tempfile.TemporaryDirectory() as folder:
         about = dict(scale=2, sigma_f=.1, eps_rel=.02, config=dict(threat='measurement'),
                      sigma_g=dict(chosen=.05), history=[dict(loss=.1)])

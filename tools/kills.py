@@ -35,7 +35,7 @@ from .faults import KINDS, NOBODY, Fault, Work, folders_of, torn, write_photogra
 TABLE = Path(__file__).resolve().parents[1]/'nbs'/'results'/'faults.csv'
 LONGEST = 240.      # seconds that a run may take
 FRESH = multiprocessing.get_context('forkserver')    # imports once
-FRESH.set_forkserver_preload([__name__])
+FRESH.set_forkserver_preload(['tools.faults'])
 
 
 # ---------------------------------------------------------------- a run
