@@ -228,8 +228,10 @@ def table(
         truths = {work.name: undisturbed(work, data) for work in dict(kinds)}
         for i in range(times):
             name, (work, fault) = names[i % len(names)], kinds[i % len(names)]
-            share = chance.random()
-            struck, why = outcome(work, fault, data, truths[work.name], share)
+            moment = chance.random()
+            for share in (moment, moment/2, moment/4):   # sooner, if it came too late
+                struck, why = outcome(work, fault, data, truths[work.name], share)
+                if struck or why: break
             rows.loc[name] += struck or bool(why), bool(why)
             came = 'nothing lost' if struck else 'it came too late'
             print(f'{name} at {share:.2f}: {why or came}', flush=True)
