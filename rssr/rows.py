@@ -10,6 +10,7 @@ __all__ = ['Layout', 'rows_of_job', 'read_job', 'publish', 'read_published', 're
 import json
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -76,8 +77,10 @@ def read_job(
         rows = rows_of_job(json.loads(path.read_bytes()), path.stem)
         for row in rows:
             if set(row) != set(layout.columns): raise ValueError('its columns are others')
+            if not all(isinstance(row[c], str) for c in layout.text):
+                raise ValueError('what should be text is something else')
         layout.table(rows)
-    except (ValueError, TypeError, LookupError) as e:
+    except (ValueError, TypeError, LookupError, RecursionError) as e:
         raise ValueError(f'{path} is {layout.no_job} ({type(e).__name__}: {e}): '
                          'choose another folder if another command wrote it, else delete it, '
                          'and its rows will be computed again') from None
@@ -95,16 +98,18 @@ def publish(
     run = rows.groupby(['run', *about], sort=False, dropna=False).ngroup()
     rows = rows.assign(run=run)
     runs = rows[['run', *about]].drop_duplicates()
-    figures = rows[['run', *layout.in_rows]].to_csv(index=False, float_format=layout.digits)
+    figures = rows[['run', *layout.in_rows]].to_csv(
+        index=False, float_format=layout.digits, lineterminator='\n')
     write_file(Path(folder)/'rows.csv', figures.encode())
-    write_file(Path(folder)/'runs.csv', runs.to_csv(index=False).encode())
+    shared = runs.to_csv(index=False, lineterminator='\n')    # a name may hold a carriage return
+    write_file(Path(folder)/'runs.csv', shared.encode())
 
 def _read_csv(
     path: Path,               # rows.csv or runs.csv
     layout: Layout,           # of the rows
 ) -> pd.DataFrame:
     "One of the two files, text as text: a model may be called 001."
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False, lineterminator='\n')
     for c in frame.columns.difference(layout.text):
         frame[c] = [float(text or 'nan') for text in frame[c]]      # to the last digit
     return frame
@@ -245,7 +250,7 @@ def _marked(
     try:
         yield job
     finally:
-        mark.unlink(missing_ok=True)
+        with suppress(OSError): mark.unlink()         # one that stays does no harm
 
 # %% ../nbs/14_rows.ipynb #17204d69
 #| code-fold: true

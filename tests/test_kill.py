@@ -9,7 +9,6 @@ import time
 
 import pandas as pd
 import pytest
-from PIL import Image
 
 from rssr.certifying import Terms, certify_photographs, read_certificates
 from rssr.data import Crops, embedded_photographs
@@ -18,6 +17,7 @@ from rssr.models import list_models, load_card
 from rssr.recipe import TrainConfig
 from rssr.sweep import Subject, read_results, sweep
 from rssr.training import train
+from tools.faults import card_without_time, figures, write_photographs
 
 
 def most_noise():
@@ -75,11 +75,7 @@ def names_in(folder):
 @pytest.fixture(scope='module')
 def photographs(tmp_path_factory):
     "Larger than the crop, so that the place of each crop is part of what must be repeated."
-    folder = tmp_path_factory.mktemp('data')/'photographs'
-    folder.mkdir()
-    for i, image in enumerate(embedded_photographs(192).images[:20]):
-        Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder/f'{i}.png')
-    return folder
+    return write_photographs(tmp_path_factory.mktemp('data')/'photographs', 20)
 
 
 # ---------------------------------------------------------------- training
@@ -89,12 +85,6 @@ def training(photographs, out, epochs):
         'rssr_train', '--data', photographs, '--out', out, '--epochs', epochs,
         '--batch-size', 4, '--sigma-f', .1, '--ema', .9,
     ]
-
-
-def card_without_time(out):
-    card = json.loads((out/'model.json').read_text())
-    del card['seconds']
-    return card
 
 
 def test_training_survives_kill_9(photographs, tmp_path):
@@ -113,8 +103,8 @@ def test_training_survives_kill_9(photographs, tmp_path):
     finish(reference)
     assert (killed/'model.safetensors').read_bytes() == (whole/'model.safetensors').read_bytes()
     assert not point.exists()
-    assert card_without_time(killed) == card_without_time(whole)
-    assert len(card_without_time(killed)['history']) == 3
+    assert card_without_time(killed/'model.json') == card_without_time(whole/'model.json')
+    assert len(card_without_time(killed/'model.json')['history']) == 3
 
 
 def test_training_stops_at_control_c(photographs, tmp_path):
@@ -174,12 +164,6 @@ def mark_as_old(paths):
     for path in paths:
         job = json.loads(path.read_bytes())
         path.write_text(json.dumps(job | dict(seconds=12345.)))
-
-
-def figures(rows):
-    "Rows in an order of their own, without what differs from run to run."
-    plain = rows.drop(columns=['run', 'seconds'])
-    return plain.sort_values(list(plain.columns)).reset_index(drop=True)
 
 
 def test_evaluation_survives_kill_9(photographs, tmp_path):
