@@ -170,8 +170,10 @@ def _iterates(
     for i in range(ascent.iterations):
         now, grad = _loss_and_gradient(f, y, x, e, loss)
         yield e, now
-        heading = grad/norms(grad).clamp_min(1e-20) + ascent.memory*heading
-        e = ball.project(e + ascent.step_length(i, ball.eps)*ball.direction(heading))
+        if ascent.memory:
+            grad = heading = grad/norms(grad).clamp_min(1e-20) + ascent.memory*heading
+        e = e.add(ball.direction(grad), alpha=ascent.step_length(i, ball.eps))
+        e = ball.project(e)
     yield e, None
 
 # %% ../nbs/08_attacks.ipynb #7c1e09fa

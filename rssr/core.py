@@ -149,6 +149,8 @@ def draw_normal(
     "Standard normal draws. ValueError unless a list of generators has one for each image."
     return _draw(torch.randn, shape, generator, dtype=like.dtype, device=like.device)
 
+# %% ../nbs/90_core.ipynb #5c131ae1
+#| code-fold: true
 def fill_normal(
     out: Tensor,              # images (N, ...); overwritten
     generator: Generators,    # as for draw_normal, which would give the same
@@ -301,9 +303,9 @@ def part_sizes(
 def is_out_of_memory(
     error: BaseException,  # any
 ) -> bool:                 # whether it says so
-    "Whether memory has run out, of the machine or of a graphics card."
-    words = 'out of memory', 'not enough memory', "can't allocate memory"
-    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
+    "Whether memory has run out, of the machine or of a graphics card, whoever says so."
+    wanting = 'out of memory', 'not enough memory', 'allocate memory', 'create a primitive'
+    return isinstance(error, MemoryError) or any(words in str(error) for words in wanting)
 
 def in_parts(
     f: Callable[[Tensor], Tensor],  # images to images, each for itself
@@ -346,6 +348,8 @@ def parse_numbers(
         message = f'{text!r} is not a list of numbers such as 0,0.01,0.02 ({e})'
         raise ValueError(message) from None
 
+# %% ../nbs/90_core.ipynb #684f6c88
+#| code-fold: true
 def _best_device() -> str:
     "cuda if there is one, else mps, else cpu."
     if torch.cuda.is_available(): return 'cuda'
@@ -432,11 +436,6 @@ def _terminable() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
-def _lacks_memory(e: BaseException) -> bool:
-    "Whether a computation failed because there is too little memory, wherever it ran."
-    wanting = 'out of memory', 'not enough memory', 'allocate memory'
-    return isinstance(e, MemoryError) or any(words in str(e) for words in wanting)
-
 def _memory_advice(
     e: BaseException,          # what was raised
     arguments: Iterable[str],  # of the command
@@ -473,7 +472,7 @@ def command(
     except (ValueError, TypeError, OSError, ArithmeticError) as e:
         parser.exit(2, f'{prog}: {e}\n')
     except (MemoryError, RuntimeError) as e:
-        if not _lacks_memory(e): raise
+        if not is_out_of_memory(e): raise
         parser.exit(2, f'{prog}: {_memory_advice(e, [*of_config, *args])}\n')
 
 # %% ../nbs/90_core.ipynb #82461be6

@@ -56,6 +56,8 @@ def _rgb(
         im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im)
     return np.asarray(im.convert('RGB'))
 
+# %% ../nbs/03_data.ipynb #153fd394
+#| code-fold: true
 _FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP')
 _DAMAGE = (OSError, SyntaxError, ValueError, LookupError, TypeError, AttributeError, EOFError,
            ArithmeticError, struct.error, zlib.error,                 # what PIL says to damage
@@ -117,6 +119,8 @@ def _is_image(
     "By its name: one of EXTENSIONS, and not hidden."
     return name.lower().endswith(EXTENSIONS) and not name.startswith('.')
 
+# %% ../nbs/03_data.ipynb #8007078d
+#| code-fold: true
 def find_images(
     root: str | Path,            # folder, however deep, or one file
     split: str | None = None,    # 'train' or 'val': that subfolder of it, if it has one
@@ -207,6 +211,8 @@ def _short_name(
     "`<class>/<file>`."
     return _readable('/'.join(Path(path).parts[-2:]))
 
+# %% ../nbs/03_data.ipynb #98f2d7a7
+#| code-fold: true
 def _check_size(
     a: np.ndarray,        # a picture, uint8 (h, w, 3)
     size: int,            # side of the crop, pixels

@@ -93,10 +93,27 @@ class Kept:
         for name in self.grows: setattr(self, name, tensors[name])
         self.n = n
 
+# %% ../nbs/19_draws.ipynb #bd3e8cf5
+#| code-fold: true
+def _inner(
+    V: Tensor,    # images (m, 3, H, W)
+    b: Tensor,    # (3, H, W)
+) -> Tensor:      # (m,)
+    "Mean product of the values of each image with those of b."
+    return V.flatten(1) @ b.flatten()/b.numel()
+
+def _top_eigenvalue(
+    X: Tensor,         # a row for a draw, (m, values)
+    within: Tensor,    # whether it counts, else it is 0, (m,)
+) -> float:
+    "Of the mean over draws of `X X^T`, from the products of each draw with each."
+    products = double(X @ X.T)*within*within[:, None]
+    return float(torch.linalg.eigvalsh(products)[-1])/X.numel()
+
 # %% ../nbs/19_draws.ipynb #bd3e8cf6
 class Part(_Frame, Kept):
     "One random image V and what is kept of its draws; pixels."
-    grows = ('sizes', 'projections', 'kept')
+    grows = 'sizes', 'projections', 'kept'
 
     def __init__(
         self,
@@ -107,17 +124,15 @@ class Part(_Frame, Kept):
     ):
         super().__init__(pilot, limit, linear_error)
         self.keep = keep
-        self.sizes = pilot.new_empty(0)                        # ||V - m||, (n,)
-        self.projections = pilot.new_empty(0)                  # <b, V - m>, (n,)
-        self._blocks: list[Tensor] = []                        # of `kept`
+        self.sizes = pilot.new_empty(0)                            # ||V - m||, (n,)
+        self.projections = pilot.new_empty(0)                      # <b, V - m>, (n,)
+        self._blocks = [pilot.new_empty(0, self.centre.numel())]   # of `kept`
         self._top_eigenvalue: float | None = None
 
     @property
     def kept(self) -> Tensor:
         "V - m of the first draws, (m, values); joined when it is asked for."
-        if len(self._blocks) != 1:
-            none = self.centre.new_empty(0, self.centre.numel())
-            self._blocks = [torch.cat([none, *self._blocks])]
+        if len(self._blocks) > 1: self._blocks = [torch.cat(self._blocks)]
         return self._blocks[0]
 
     @kept.setter
@@ -129,8 +144,7 @@ class Part(_Frame, Kept):
         away = V - self.centre
         self.sizes = torch.cat([self.sizes, rms(away)])
         if self.error is not None:
-            projections = away.flatten(1) @ self.error.flatten()/self.error.numel()
-            self.projections = torch.cat([self.projections, projections])
+            self.projections = torch.cat([self.projections, _inner(away, self.error)])
         room = self.keep - sum(map(len, self._blocks))
         if room > 0: self._blocks.append(away.flatten(1)[:room])
         self._top_eigenvalue = None
@@ -139,10 +153,7 @@ class Part(_Frame, Kept):
         "Of the mean of `X X^T` over the kept draws; X = V - m within the cut, else 0."
         if self._top_eigenvalue is None:
             within = self.sizes[:len(self.kept)] <= self.cut
-            X = self.kept*within[:, None]
-            products = double(X @ X.T)       # each draw with each: a row for a draw
-            largest = float(torch.linalg.eigvalsh(products)[-1])
-            self._top_eigenvalue = largest/X.numel()
+            self._top_eigenvalue = _top_eigenvalue(self.kept, within)
         return self._top_eigenvalue
 
 # %% ../nbs/19_draws.ipynb #73077628
@@ -467,8 +478,7 @@ class _State:
         if (about or {}).get('mark') != self.mark:
             raise ValueError(f'{self.path} belongs to another input, model, noise, seed or '
                              'method: delete it, or give another state')
-        there = {name: v.device for name, v in d.tensors().items()}
-        d.restore({name: v.to(there[name]) for name, v in tensors.items()}, int(about['n']))
+        d.restore({name: tensors[name].to(v) for name, v in d.tensors().items()}, int(about['n']))
 
 # %% ../nbs/19_draws.ipynb #88e19580
 #| code-fold: true

@@ -200,6 +200,7 @@ def _for_attack(
     if is_foldable(f): return f.folded(cfg.precision)
     return copy.deepcopy(f).eval().requires_grad_(False)
 
+# %% ../nbs/11_recipe.ipynb #526faba6
 def _error_of_interpolation(
     y: Tensor,                     # inputs, or measurements
     x: Tensor,                     # ground truth (N, 3, h, w)

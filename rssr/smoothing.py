@@ -209,6 +209,7 @@ STATISTICS: dict[str, Callable[[Estimator, Tensor, Noise], Tensor]] = {
     'median': median_smooth,
 }
 
+# %% ../nbs/09_smoothing.ipynb #4628d481
 class Smoothed(nn.Module):
     "Mean (or median) of f(y + noise). ValueError if the statistic is unknown."
     def __init__(

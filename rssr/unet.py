@@ -111,12 +111,8 @@ class UNet(_Levels):
         projection: int = 0,      # upsampling factor of the fixed P in front; 0: no P
     ):
         super().__init__(list(widths), activation)
-        self.args = dict(
-            residual=residual,
-            activation=activation,
-            widths=list(widths),
-            projection=projection,
-        )
+        form = dict(residual=residual, activation=activation)
+        self.args = form | dict(widths=list(widths), projection=projection)
         self.residual = residual
         self.front: nn.Module = nn.Identity()
         if projection: self.front = Interpolation(projection, 'projection')

@@ -110,6 +110,8 @@ def check_images(
     _check_values(y, what)
     return y
 
+# %% ../nbs/01_units.ipynb #c894b6df
+#| code-fold: true
 def check_pixels(
     p: Tensor,            # what should be pixels in [0,1], of any shape
     what: str = 'p',      # its name in the error

@@ -15,6 +15,7 @@ import torch
 from .growth import curves, memory
 from .losses import losses
 from .timing import Timing, time_in_turn
+from .training_curves import training_curves
 from .works import groups
 
 RESULTS = Path(__file__).resolve().parents[2] / 'nbs/results/speed'
@@ -23,15 +24,20 @@ RESULTS = Path(__file__).resolve().parents[2] / 'nbs/results/speed'
 def main(argv: Sequence[str] | None = None) -> None:
     """What is asked for, one table a part."""
     parser = argparse.ArgumentParser(prog='python -m tools.bench', description=__doc__)
-    parser.add_argument('parts', nargs='*', help='timings, growth, memory, losses; all by default')
-    parser.add_argument('--data', default='', help='folder of photographs, to time their reading')
+    parser.add_argument('parts', nargs='*', help='timings, growth, memory, losses, curves; or all')
+    parser.add_argument('--data', default='', help='folder of photographs, to read and to train on')
     parser.add_argument('--groups', default='', help='only these groups of timings, as a,b')
     parser.add_argument('--rounds', type=int, default=7, help='of each group')
     parser.add_argument('--images', type=int, default=16, help='photographs for losses')
     parser.add_argument('--out', type=Path, default=RESULTS, help='folder of the csv files')
     options = parser.parse_args(argv)
-    makers = dict(timings=timings, growth=all_curves, memory=all_memory, losses=all_losses)
+    makers = dict(timings=timings, growth=all_growth, memory=all_memory, losses=all_losses,
+                  curves=all_curves)
+    if not options.data:
+        del makers['curves']
     for part in options.parts or makers:
+        if part not in makers:
+            parser.error(f'{part!r} is no part, or needs --data: use one of {list(makers)}')
         lines = makers[part](options)
         table = pd.DataFrame(map(asdict, lines)).assign(**machine())
         write(table, options.out / f'{part}.csv', keep=bool(options.groups))
@@ -72,6 +78,11 @@ def told(line: Timing) -> str:
 
 
 def all_curves(options: argparse.Namespace) -> list:
+    """Trainings; each says itself how it goes."""
+    return list(training_curves(options.data))
+
+
+def all_growth(options: argparse.Namespace) -> list:
     """Growth, printed as it comes."""
     lines = []
     for points in curves():

@@ -108,7 +108,11 @@ _WORKS = {
     'draws for B7, n = 1,000': 'observe(f, y, Noise(.5, 1000), y)',
     'draws for B7, n = 4,000': 'observe(f, y, Noise(.5, 4000), y)',
 }
-_REPORT = '\nimport resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)'
+_REPORT = '''
+from pathlib import Path
+lines = Path('/proc/self/status').read_text().splitlines()
+print([line.split()[1] for line in lines if line.startswith('VmHWM')][0])
+'''  # not getrusage: a new process begins with the peak of the one that started it
 
 
 def memory() -> list[Memory]:
@@ -123,6 +127,5 @@ def _peak(code: str) -> float:
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, '-c', code], check=True, cwd=root, text=True,
                           stdout=subprocess.PIPE)
-    unit = 1 if sys.platform == 'darwin' else 1024
-    return int(done.stdout) * unit / 1e6
+    return int(done.stdout) * 1024 / 1e6
 

@@ -93,9 +93,9 @@ def adaptive_attack() -> list[Work]:
     g = Smoothed(load_model('x2_smoothing_0.1').folded(), Noise(.15, 50))
     climb = Attack('g', Ascent(5, 2., 'linear'))
     today = 'attack on the mean, float32'
-    raw = '20 gradients and 80 passes a photograph, float32'
+    raw = '20 gradients and 96 passes a photograph, float32'
     return [
-        Work(raw, gradient_passes(g.f, y.repeat(2, 1, 1, 1), 10, 40)),
+        Work(raw, gradient_passes(g.f, y.repeat(2, 1, 1, 1), 10, 48)),
         Work(today, partial(climb, g, y, x, THREAT, seeded(0, 'cpu')), raw, 1.1),
         Work('attack on the mean, bfloat16',
              partial(Rounded(climb), g, y, x, THREAT, seeded(0, 'cpu')), today, .55),
