@@ -556,11 +556,10 @@ def train(
     with sole_training(out, cfg.name):
         if weights.exists() and not point.exists(): return _finished(weights, cfg, photographs)
         state = _begun(point, cfg, device, photographs)
-        leads = Team.now().leads
-        board = _board(out/cfg.name) if tensorboard and leads else None
+        board = _board(out/cfg.name) if tensorboard and Team.now().leads else None
         while len(state.history) < cfg.epochs:
             state.history.append(_row(state, cfg, photos, val, device, **reading))
-            if not leads: continue
+            if not Team.now().leads: continue
             save_checkpoint(point, state, cfg, photographs)
             _report(cfg, state.history[-1], board)
         _round_to_half(state.best)

@@ -90,8 +90,8 @@ def _check_values(
     if max(-low, high) > 100:
         raise ValueError(f'{what} reaches {max(-low, high):.0f}: these look like 0..255 pixels; '
                          f'give normalise({what}/255)')
-    if 0 <= low < high <= 1:                      # a bright photograph without contrast, or
-        warnings.warn(f'{what} lies in [0, 1]: if these are pixels, give normalise({what})',
+    if what == 'y' and 0 <= low < high <= 1:      # a bright photograph without contrast, or
+        warnings.warn('y lies in [0, 1]: if these are pixels, give normalise(y)',
                       stacklevel=1)               # at this line, so once
 
 def check_images(

@@ -269,7 +269,7 @@ EARLY: dict[str, tuple[Callable[[Path], list], str]] = {
     'doubled method': (lambda t: ['--method', 'B7,B6,B7'], 'method B7 is given twice'),
     'radii that print alike': (lambda t: ['--eps-rel', '0.05,0.0500000000001'], 'print alike'),
     'negative radius': (lambda t: ['--eps-rel=-0.1'], 'eps_rel=-0.1'),
-    'batch 0': (lambda t: ['--batch', 0], 'batch=0'),
+    'batch -1': (lambda t: ['--batch', -1], 'batch=-1'),
     'one draw': (lambda t: ['--n', 1], 'n=1 must be at least 2'),
     'negative seed': (lambda t: ['--seed', -1], 'seed=-1'),
     'device': (lambda t: ['--device', 'gpu'], "device='gpu'"),
