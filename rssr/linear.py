@@ -181,7 +181,8 @@ def linear_worst_case(
         raise ValueError(f'no exact worst case of {type(f).__name__} in {threat.norm} '
                          'is known: attack it, with pgd for example')
     eps = threat.radius(check_images(y).shape[1:])
-    check_truth(f(y), check_images(x, 'x'))
+    h, w = (len(f.matrix(n)) for n in y.shape[2:])
+    check_truth(y.new_empty(*y.shape[:2], h, w), check_images(x, 'x'))
     if not eps: return y
     if threat.norm == 'linf': return y + eps*torch.where(y < x, -1., 1.)
     return y + _worst_change(f, y, x, eps).to(y)

@@ -35,7 +35,10 @@ class Public(NamedTuple):
         """What one calls it with."""
         if isinstance(self.value, type) and issubclass(self.value, Exception):
             return {}
-        return dict(inspect.signature(self.value).parameters)
+        try:
+            return dict(inspect.signature(self.value).parameters)
+        except ValueError:  # a class that is made as a builtin one is
+            return {}
 
     def is_unexplained(self) -> bool:
         """Whether it is a console command, or a protocol, which nobody calls."""

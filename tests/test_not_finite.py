@@ -105,7 +105,7 @@ def half_broken(kind, value):
     "One whose fault no photograph meets, and one draw of five."
     f = kind(value, 4.).eval()
     f.card = dict(name='broken', scale=2, sigma_f=5., eps_rel=0.)
-    f.folded = lambda: f
+    f.folded = lambda precision: f
     return f
 
 

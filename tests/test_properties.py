@@ -95,7 +95,7 @@ def test_a_radius_grows_with_eps_and_is_the_norm_of_an_even_change(a, b, h, w):
     e = torch.full((1, *shape), a, dtype=torch.float64)
     for norm in ('l2', 'linf'):
         assert math.isclose(radius(a, shape, norm), float(norms(e, norm)), rel_tol=1e-9)
-        assert radius(a + b, shape, norm) >= radius(a, shape, norm)
+        assert radius(min(a + b, 10), shape, norm) >= radius(a, shape, norm)
 
 
 @given(st.floats(1e-6, 10))
