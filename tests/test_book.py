@@ -56,7 +56,7 @@ def test_good_book_passes(book: Path, capsys: Capture) -> None:
     assert status == 0, out
     assert '3 chapters, 0 findings' in out
     assert out.splitlines()[0].split() == ['notebook', 'cells', 'longest', 'prose/code', 'KB']
-    assert any(line.split()[:4] == ['00_background.ipynb', '6', '3', '4/2']
+    assert any(line.split()[:4] == ['00_background.ipynb', '6', '5', '4/2']
                for line in out.splitlines())
 
 
