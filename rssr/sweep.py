@@ -11,6 +11,7 @@ __all__ = ['HEADLINE', 'LINEAR', 'IDENTITY', 'COLUMNS', 'FLOOR', 'TRANSFER', 'DR
 import json
 import math
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +25,14 @@ from torch import Tensor
 from . import __version__
 from .adaptive import ATTACKS, AnyAttack, counted, strongest
 from .attacks import Ball
-from .core import Generators, Shard, content_hash, generator_for, progress
+from rssr.core import (
+    Generators,
+    Shard,
+    content_hash,
+    generator_for,
+    is_out_of_memory,
+    progress,
+)
 from .data import Crops, Distinct, Photographs, crop_hashes, distinct
 from .linear import Interpolation, has_worst_case, linear_worst_case
 from .metrics import interval, metrics
@@ -449,6 +457,21 @@ class _Work:
 
 # %% ../nbs/15_sweep.ipynb #bab78df0
 #| code-fold: true
+def _rows(
+    work: _Work,                      # photographs and setting
+    task: _Task,                      # subject and radius
+    levels: tuple[float, ...],        # smoothing levels
+    which: list[int],                 # photographs
+) -> list[dict]:                      # see _Work.rows
+    "Measure them together; when memory runs out one half after the other, with a warning."
+    try:
+        return work.rows(task, levels, which)
+    except (MemoryError, RuntimeError) as error:
+        half = len(which)//2
+        if not half or not is_out_of_memory(error): raise
+    warnings.warn(f'out of memory with {len(which)} photographs: goes on with {half}', stacklevel=2)
+    return _rows(work, task, levels, which[:half]) + _rows(work, task, levels, which[half:])
+
 def _job(
     work: _Work,                      # photographs and setting
     task: _Task,                      # subject and radius
@@ -460,7 +483,7 @@ def _job(
     start = time.time()
     rows = []
     for b in range(0, len(which), batch_size):
-        rows += work.rows(task, levels, which[b:b + batch_size])
+        rows += _rows(work, task, levels, which[b:b + batch_size])
     identity = task.levels[levels[0]]
     shared = {c: identity[c] for c in IDENTITY if c not in _OF_LEVEL}
     trained = dict(sigma_f=task.s.sigma_f, eps_train=task.s.eps_train)

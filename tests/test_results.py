@@ -26,6 +26,7 @@ from rssr.sweep import (
     IDENTITY,
     Setting,
     Subject,
+    _Work,
     read_results,
     subjects,
     summary,
@@ -280,6 +281,24 @@ def test_figures_do_not_depend_on_neighbours(tmp_path):
     other_seed = replace(setting, seed=4)
     other = by_content(sweep(smoothing(), crops(1), tmp_path/'c', other_seed, RADIUS))
     assert (other - alone).abs().max() > 1e-4                 # chance is there, and measured
+
+
+def test_out_of_memory_halves_the_photographs_and_changes_no_figure(tmp_path, monkeypatch):
+    whole = by_content(sweep(smoothing(), crops(0, 1, 2), tmp_path/'a', QUICK, RADIUS))
+    attacked = _Work.rows
+    together = []
+
+    def narrow(self, task, levels, which):
+        "Memory for one photograph."
+        together.append(len(which))
+        if len(which) > 1: raise RuntimeError('CUDA out of memory. Tried to allocate 2.00 GiB')
+        return attacked(self, task, levels, which)
+
+    monkeypatch.setattr(_Work, 'rows', narrow)
+    with pytest.warns(UserWarning, match='out of memory with 3 photographs: goes on with 1'):
+        halved = by_content(sweep(smoothing(), crops(0, 1, 2), tmp_path/'b', QUICK, RADIUS))
+    assert together[:5] == [3, 1, 2, 1, 1]
+    assert (halved - whole).abs().max() < .01
 
 
 def test_workers_do_not_matter(tmp_path):
