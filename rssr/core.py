@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['Generators', 'write_file', 'alone', 'end_with_parent', 'derived_seed', 'generator_for', 'BatchGenerator',
            'draw_normal', 'fill_normal', 'draw_uniform', 'draw_integers', 'seeds_from', 'seeded', 'Team',
-           'content_hash', 'part_sizes', 'is_out_of_memory', 'in_parts', 'progress', 'parse_numbers', 'check_device',
-           'double', 'command', 'Shard']
+           'content_hash', 'part_sizes', 'is_out_of_memory', 'announce', 'in_parts', 'progress', 'parse_numbers',
+           'check_device', 'double', 'command', 'Shard']
 
 # %% ../nbs/90_core.ipynb #1a8e2455
 import argparse
@@ -23,7 +23,6 @@ import threading
 import types
 import typing
 import uuid
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -307,20 +306,25 @@ def is_out_of_memory(
     wanting = 'out of memory', 'not enough memory', 'allocate memory', 'create a primitive'
     return isinstance(error, MemoryError) or any(words in str(error) for words in wanting)
 
+def announce(
+    text: str,             # one line
+) -> None:
+    "Tell whoever waits, on stderr, above the bar if there is one."
+    tqdm.write(text, file=sys.stderr)
+
 def in_parts(
     f: Callable[[Tensor], Tensor],  # images to images, each for itself
     z: Tensor,             # images (N, ...)
     most: int,             # in a call, at least 1
 ) -> Tensor:               # f of each, (N, ...)
-    """`f` of many images. When memory runs out, half as many in a call, with a warning;
+    """`f` of many images. When memory runs out, half as many in a call, and a line says so;
     the error of `f` if even one is too much."""
     try:
         return torch.cat([f(part) for part in z.split(part_sizes(len(z), most))])
     except (MemoryError, RuntimeError) as error:
         fewer = min(most, len(z))//2
         if not fewer or not is_out_of_memory(error): raise
-    warnings.warn(f'out of memory with {2*fewer} images in a call: goes on with {fewer}',
-                  stacklevel=2)
+    announce(f'out of memory with {2*fewer} images in a call: goes on with {fewer}')
     return in_parts(f, z, fewer)
 
 # %% ../nbs/90_core.ipynb #ad5eb407

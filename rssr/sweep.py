@@ -11,7 +11,6 @@ __all__ = ['HEADLINE', 'LINEAR', 'IDENTITY', 'COLUMNS', 'FLOOR', 'TRANSFER', 'DR
 import json
 import math
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +27,7 @@ from .attacks import Ball
 from rssr.core import (
     Generators,
     Shard,
+    announce,
     content_hash,
     generator_for,
     is_out_of_memory,
@@ -463,13 +463,13 @@ def _rows(
     levels: tuple[float, ...],        # smoothing levels
     which: list[int],                 # photographs
 ) -> list[dict]:                      # see _Work.rows
-    "Measure them together; when memory runs out one half after the other, with a warning."
+    "Measure them together; when memory runs out one half after the other, and a line says so."
     try:
         return work.rows(task, levels, which)
     except (MemoryError, RuntimeError) as error:
         half = len(which)//2
         if not half or not is_out_of_memory(error): raise
-    warnings.warn(f'out of memory with {len(which)} photographs: goes on with {half}', stacklevel=2)
+    announce(f'out of memory with {len(which)} photographs: goes on with {half}')
     return _rows(work, task, levels, which[:half]) + _rows(work, task, levels, which[half:])
 
 def _job(

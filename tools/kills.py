@@ -175,7 +175,8 @@ def _of_words(
 ) -> str:                                # '' if that is well
     "What is wrong with what a run says at its end."
     if not ended.fault or not fault.says: return ''
-    well = 'Traceback' not in ended.said and len(ended.said.splitlines()) <= 1
+    last = [line for line in ended.said.splitlines() if 'goes on with' not in line]
+    well = 'Traceback' not in ended.said and len(last) <= 1
     return '' if well else f'it ends in more than a line: {ended.said}'
 
 
@@ -232,7 +233,7 @@ def table(
             for share in (moment, moment/2, moment/4):   # sooner, if it came too late
                 struck, why = outcome(work, fault, data, truths[work.name], share)
                 if struck or why: break
-            rows.loc[name] += struck or bool(why), bool(why)
+            rows.loc[name] += pd.Series(dict(tried=struck or bool(why), lost=bool(why)))
             came = 'nothing lost' if struck else 'it came too late'
             print(f'{name} at {share:.2f}: {why or came}', flush=True)
     return rows.reset_index()
