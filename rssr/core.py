@@ -82,7 +82,7 @@ def alone(
     path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as held:
         try:
-            lock = sqlite3.connect(path, timeout=0, isolation_level=None)
+            lock = sqlite3.connect(path, timeout=3, isolation_level=None)  # one may be ending
             held.callback(lock.close)
             lock.execute('BEGIN EXCLUSIVE')
             held.callback(_remove, path)              # before it is closed
@@ -329,6 +329,10 @@ def in_parts(
 
 # %% ../nbs/90_core.ipynb #ad5eb407
 #| code-fold: true
+class _Bar(tqdm):
+    "Without a thread of its own."
+    monitor_interval = 0
+
 def progress(
     items: Iterable,             # what to go through
     desc: str = '',              # shown before the bar
@@ -336,8 +340,8 @@ def progress(
 ) -> tqdm:                       # `items` again, with a bar
     "A tqdm bar: on stderr in a terminal, on stdout in a notebook, where stderr looks wrong."
     if 'ipykernel' in sys.modules:
-        return tqdm(items, desc=desc, total=total, leave=False, file=sys.stdout, disable=False)
-    return tqdm(items, desc=desc, total=total, leave=False, file=sys.stderr,
+        return _Bar(items, desc=desc, total=total, leave=False, file=sys.stdout, disable=False)
+    return _Bar(items, desc=desc, total=total, leave=False, file=sys.stderr,
                 disable=None if Team.now().leads else True,
                 dynamic_ncols=True)
 
