@@ -124,6 +124,14 @@ class BatchGenerator(torch.Generator):
     images = 0                # in the whole batch
     mine = slice(None)        # those of this process
 
+def _check_one_each(
+    generators: Sequence,         # one for each image
+    images: int,                  # their number
+) -> None:
+    "ValueError unless there are as many."
+    if len(generators) != images:
+        raise ValueError(f'{len(generators)} generators for {images} images: give one for each')
+
 def _draw(
     sample: Callable,             # torch.randn or alike
     shape: Sequence[int],         # of the draws; shape[0] images
@@ -136,8 +144,7 @@ def _draw(
         return sample(whole, generator=generator, **kind)[generator.mine]
     if not isinstance(generator, Sequence):
         return sample(tuple(shape), generator=generator, **kind)
-    if len(generator) != shape[0]:
-        raise ValueError(f'{len(generator)} generators for {shape[0]} images: give one for each')
+    _check_one_each(generator, shape[0])
     return torch.stack([sample(tuple(shape[1:]), generator=one, **kind) for one in generator])
 
 def draw_normal(
@@ -155,12 +162,10 @@ def fill_normal(
     generator: Generators,    # as for draw_normal, which would give the same
 ) -> None:
     "Standard normal draws into memory that is there. ValueError as draw_normal."
-    if not isinstance(generator, Sequence):
-        out.normal_(generator=generator)
-        return
-    if len(generator) != len(out):
-        raise ValueError(f'{len(generator)} generators for {len(out)} images: give one for each')
-    for image, own in zip(out, generator): image.normal_(generator=own)
+    if isinstance(generator, Sequence):
+        _check_one_each(generator, len(out))
+        for image, own in zip(out, generator): image.normal_(generator=own)
+    else: out.normal_(generator=generator)
 
 def draw_uniform(
     shape: Sequence[int],     # of the draws; shape[0] images

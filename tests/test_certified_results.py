@@ -40,8 +40,6 @@ PUBLISHED = ('x2_certificates', 'x4_certificates', 'x4_certificates_100000', 'ce
              'front')
 FIGURES = ['psnr', 'change', 'ssim', 'spread']
 
-torch.set_num_threads(1)
-
 
 def save_photograph(
     path: Path,  # where
@@ -169,6 +167,17 @@ def test_another_network_under_an_old_name_never_reuses(data: Path, tmp_path: Pa
     assert not set(found[0]['weights']) & set(found[1]['weights'])
     assert (found[0]['spread'] != found[1]['spread']).all()
     assert len(of_network(read_certificates(tmp_path/'out'))) == 2*len(found[0])
+
+
+def test_a_network_that_rounds_has_certificates_of_its_own(data: Path, tmp_path: Path) -> None:
+    exact = of_network(certify(data, tmp_path, 'B7'))
+    rounded = of_network(certify(data, tmp_path, 'B7', precision='bfloat16'))
+    assert set(rounded['model']) == {f"{exact['model'].iloc[0]} (bfloat16)"}
+    assert not set(exact['weights']) & set(rounded['weights'])
+    assert exact['spread'].tolist() != rounded['spread'].tolist()
+    assert exact['spread'].tolist() == pytest.approx(rounded['spread'].tolist(), rel=.01)
+    again = of_network(certify(data, tmp_path, 'B7'))
+    assert again[FIGURES].equals(exact[FIGURES])
 
 
 def test_other_noise_on_the_card_never_reuses(data: Path, tmp_path: Path) -> None:

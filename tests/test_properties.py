@@ -34,15 +34,6 @@ settings.register_profile('same each time', derandomize=True, deadline=None, max
 settings.load_profile('same each time')
 
 
-@pytest.fixture(autouse=True, scope='module')
-def one_thread():
-    "Tensors this small are not worth sharing between busy cores."
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 # ---------------------------------------------------------------- what is tried
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -13,16 +13,6 @@ from rssr.smoothing import Noise, Smoothed, smooth
 from rssr.units import norms, radius
 
 
-@pytest.fixture(autouse=True, scope='module')
-def one_thread():
-    """Tensors this small are not worth sharing: on busy cores, threads that wait for each
-    other make it 20 times slower."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def generator(seed):
     return torch.Generator().manual_seed(seed)
 

@@ -42,15 +42,6 @@ RADIUS = (.05,)
 SMALL = ['--k', '2', '--attack-iterations', '1']
 
 
-@pytest.fixture(autouse=True, scope='module')
-def one_thread():
-    "Images this small are not worth sharing between busy cores."
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def png(path, i):
     "Embedded photograph i as a file."
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -281,6 +272,21 @@ def test_figures_do_not_depend_on_neighbours(tmp_path):
     other_seed = replace(setting, seed=4)
     other = by_content(sweep(smoothing(), crops(1), tmp_path/'c', other_seed, RADIUS))
     assert (other - alone).abs().max() > 1e-4                 # chance is there, and measured
+
+
+def test_a_search_in_bfloat16_makes_rows_of_its_own(tmp_path, capsys):
+    options = ['--images', '1', '--models', 'x2_standard', '--eps-rel', '0.05', *SMALL,
+               '--out', str(tmp_path)]
+    rssr_evaluate(options)
+    rssr_evaluate([*options, '--precision', 'bfloat16'])
+    rows = read_results(tmp_path)
+    rows = rows[(rows['model'] == 'x2_standard') & (rows['perturb'] == 'attack')]
+    assert rows['attack'].tolist() == ['f 1 x 2.5 eps', 'f 1 x 2.5 eps bfloat16']
+    exact, rounded = rows['psnr']
+    assert exact != rounded and abs(exact - rounded) < .1       # two searches, one judge
+    with pytest.raises(SystemExit):
+        rssr_evaluate([*options, '--precision', 'float8'])
+    assert "precision='float8' is unknown" in capsys.readouterr().err
 
 
 def test_out_of_memory_halves_the_photographs_and_changes_no_figure(

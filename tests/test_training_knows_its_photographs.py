@@ -2,7 +2,6 @@
 import shutil
 
 import pytest
-import torch
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -14,15 +13,6 @@ from rssr.recipe import TrainConfig
 from rssr.training import rssr_train, train
 
 CROPS = embedded_photographs()
-
-
-@pytest.fixture(autouse=True, scope='module')
-def one_thread():
-    "Small pictures are not worth sharing between cores that are busy."
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def photographs(folder, first):

@@ -4,7 +4,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,10 @@ from typing import Any
 import pandas as pd
 import torch
 
+from .compiling import compiling
 from .growth import curves, memory
 from .losses import losses
+from .team import team
 from .timing import Timing, time_in_turn
 from .training_curves import training_curves
 from .works import groups
@@ -24,7 +26,7 @@ RESULTS = Path(__file__).resolve().parents[2] / 'nbs/results/speed'
 def main(argv: Sequence[str] | None = None) -> None:
     """What is asked for, one table a part."""
     parser = argparse.ArgumentParser(prog='python -m tools.bench', description=__doc__)
-    parser.add_argument('parts', nargs='*', help='timings, growth, memory, losses, curves; or all')
+    parser.add_argument('parts', nargs='*', help='some of the files that it writes; or all')
     parser.add_argument('--data', default='', help='folder of photographs, to read and to train on')
     parser.add_argument('--groups', default='', help='only these groups of timings, as a,b')
     parser.add_argument('--rounds', type=int, default=7, help='of each group')
@@ -32,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('--out', type=Path, default=RESULTS, help='folder of the csv files')
     options = parser.parse_args(argv)
     makers = dict(timings=timings, growth=all_growth, memory=all_memory, losses=all_losses,
-                  curves=all_curves)
+                  compiling=said(compiling), team=said(team), curves=all_curves)
     if not options.data:
         del makers['curves']
     for part in options.parts or makers:
@@ -75,6 +77,18 @@ def told(line: Timing) -> str:
         return text
     goal = f' (goal {line.goal:.2f}: {line.met})' if line.goal else ''
     return f'{text}  {line.ratio:5.2f} of {line.floor}{goal}'
+
+
+def said(lines: Callable[[], Iterable]) -> Callable[[argparse.Namespace], list]:
+    """What makes these lines, printed as they come."""
+    def made(options: argparse.Namespace) -> list:
+        found = []
+        for line in lines():
+            print(line, flush=True)
+            found.append(line)
+        return found
+
+    return made
 
 
 def all_curves(options: argparse.Namespace) -> list:

@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -13,8 +13,7 @@ class Work:
 
     name: str
     run: Callable[[], object]
-    floor: str = ''  # name of another work of its group
-    goal: float | None = None  # largest ratio to the floor that will do
+    floors: Mapping[str, float | None] = field(default_factory=dict)  # other works, largest ratios
 
 
 @dataclass(frozen=True)
@@ -51,25 +50,26 @@ def time_in_turn(
     works: Sequence[Work],
     rounds: int = 7,
 ) -> list[Timing]:
-    """Run all works once, then `rounds` times in turn; one line for each."""
+    """Run all works once, then `rounds` times in turn; a line for each and each of its floors."""
     for work in works:
         work.run()
     tries: dict[str, list[float]] = {work.name: [] for work in works}
     for _ in range(rounds):
         for work in works:
             tries[work.name].append(seconds_of(work))
-    return [_line(group, work, tries) for work in works]
+    return [_line(group, work, floor, tries) for work in works for floor in work.floors or ['']]
 
 
 def _line(
     group: str,
     work: Work,
+    floor: str,  # one of its floors, or ''
     tries: dict[str, list[float]],  # seconds by work
 ) -> Timing:
     """What was measured of one work."""
     own = tries[work.name]
     ratio = None
-    if work.floor:
-        ratio = statistics.median(a / b for a, b in zip(own, tries[work.floor]))
+    if floor:
+        ratio = statistics.median(a / b for a, b in zip(own, tries[floor]))
     return Timing(group, work.name, statistics.median(own), min(own), max(own), len(own),
-                  work.floor, ratio, work.goal)
+                  floor, ratio, work.floors.get(floor))
