@@ -45,7 +45,7 @@ class TrainConfig:
     bound: float = 0.                 # of the bounded part, in pixels; 0: there is none
     activation: str = 'leaky_relu'    # or 'relu'
     init: str = ''                    # name or path of a model to start from; '': fresh
-    compile: bool = False             # by torch.compile: from about 1,000 steps on it pays
+    compile: bool = False             # by torch.compile: pays from some hundred steps on
     seed: int = 0                     # of weights, order, crops, noise and attacks
 
     def __post_init__(self):

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -67,7 +68,8 @@ def _of_two(setting: Setting) -> list[float]:
         out = Path(folder) / 'losses.json'
         launch = [sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node', '2', '-m']
         subprocess.run([*launch, 'tools.bench.team', json.dumps(asdict(setting)), str(out)],
-                       check=True, cwd=Path(__file__).resolve().parents[2])
+                       check=True, cwd=Path(__file__).resolve().parents[2],
+                       env=dict(os.environ, OMP_NUM_THREADS='1'))
         return json.loads(out.read_text())
 
 
