@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from .core import content_hash, write_file
 from .linear import Interpolation
 from .operators import Downsampling, Threat
-from .unet import UNet, network
+from .unet import Model, network
 from .units import MEAN, STD
 
 # %% ../nbs/07_models.ipynb #e8e2ad89
@@ -45,7 +45,7 @@ def _stored(
     return values.half()
 
 def save_model(
-    model: UNet,                  # the network
+    model: Model,                 # the network, or the map
     path: str | Path,             # `<folder>/<name>.safetensors`
     card: dict,                   # what to say about it; name, architecture and hash are added
 ) -> Path:                        # the weights file; the card lies beside it
@@ -55,7 +55,7 @@ def save_model(
     path = Path(path)
     if not hasattr(model, 'args'):
         raise TypeError(f'a {type(model).__name__} has no `args`, from which load_model builds it '
-                        'again: only a UNet or a SplitUNet can be saved')
+                        'again: only the networks and maps of this library can be saved')
     raw = save_safetensors({k: _stored(k, v) for k, v in model.state_dict().items()})
     sha256 = hashlib.sha256(raw).hexdigest()
     card = card | dict(name=path.stem, architecture=model.args, sha256=sha256)
@@ -151,7 +151,7 @@ def _single(values: Tensor) -> Tensor:
 def load_model(
     name: str | Path,             # a shipped name, or the path of a .safetensors file
     device: str = 'cpu',          # where to put it
-) -> UNet:                        # in evaluation mode; `.card` holds the card
+) -> Model:                       # in evaluation mode; `.card` holds the card
     """Load weights and card. ValueError if the name is unknown
     or the weights are truncated, tampered with or of another architecture."""
     path = model_path(name)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['WHERE', 'resize', 'resize_matrix', 'ForwardOperator', 'Downsampling', 'degrade', 'pair', 'Threat', 'Lifted',
-           'LiftedLinear', 'LiftedSplit', 'lifted', 'Problem', 'problem']
+           'LiftedAffine', 'LiftedLinear', 'LiftedSplit', 'lifted', 'Problem', 'problem']
 
 # %% ../nbs/02_operators.ipynb #23e9c230
 from collections.abc import Sequence
@@ -17,10 +17,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rssr.units import (
+    Affine,
     Estimator,
     Linear,
     Split,
     check_pixels,
+    is_affine,
     is_foldable,
     is_linear,
     is_split,
@@ -187,6 +189,14 @@ class Lifted(nn.Module):
             raise TypeError(f'{type(self.f).__name__} has no faster copy: use it as it is')
         return type(self)(self.f.folded(precision), self.operator)
 
+class LiftedAffine(Lifted):
+    "An affine estimator after the lift; affine as well."
+    f: Affine
+
+    def linear(self, e: Tensor) -> Tensor:
+        "What a change of the measurement does to the reconstruction, normalised."
+        return self.f.linear(self.operator.lift(e))
+
 class LiftedLinear(Lifted):
     "A linear estimator after the lift; linear as well."
     f: Linear
@@ -220,6 +230,7 @@ def lifted(
 ) -> Lifted:                           # with a matrix or in two parts, if f is
     "f after the lift, offering what f offers."
     if is_linear(f): return LiftedLinear(f, operator)
+    if is_affine(f): return LiftedAffine(f, operator)
     if is_split(f): return LiftedSplit(f, operator)
     return Lifted(f, operator)
 

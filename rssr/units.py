@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MEAN', 'STD', 'NORMS', 'normalise', 'to_pixels', 'radius', 'grey_levels', 'norms', 'check_images', 'check_pixels',
-           'check_truth', 'Estimator', 'Linear', 'Split', 'Random', 'Foldable', 'is_linear', 'is_split', 'is_random',
-           'is_foldable']
+           'check_truth', 'Estimator', 'Linear', 'Affine', 'Split', 'Random', 'Foldable', 'is_linear', 'is_affine',
+           'is_split', 'is_random', 'is_foldable']
 
 # %% ../nbs/01_units.ipynb #ea205cac
 import warnings
@@ -146,6 +146,12 @@ class Linear(Estimator, Protocol):
     def matrix(self, n: int) -> Tensor:
         "M for side `n` of the input: float64, (side of the output, n)."
 
+class Affine(Estimator, Protocol):
+    "An estimator that is linear but for a constant: `f(y + e) = f(y) + linear(e)`."
+
+    def linear(self, e: Tensor) -> Tensor:
+        "(N, 3, h, w) to (N, 3, H, W): what a change of the input does to the estimate."
+
 # %% ../nbs/01_units.ipynb #acd45bc9
 class Split(Estimator, Protocol):
     "An estimator of two parts: `f(y) = linear_part(y) + bounded_part(y)`."
@@ -169,12 +175,25 @@ class Foldable(Estimator, Protocol):
         "That copy; in 'bfloat16' its values are rounded."
 
 # %% ../nbs/01_units.ipynb #61eca1a7
+def _has_method(
+    f: Callable,                   # any estimator
+    name: str,                     # of the method
+) -> bool:
+    "Whether it has a method of that name; a layer is none."
+    found = getattr(f, name, None)
+    return callable(found) and not isinstance(found, nn.Module)
+
 def is_linear(
     f: Callable,                   # any estimator
 ) -> TypeGuard[Linear]:            # whether it is linear and says so
     "Whether it has a method `matrix(n)` (a layer of that name is none)."
-    matrix = getattr(f, 'matrix', None)
-    return callable(matrix) and not isinstance(matrix, nn.Module)
+    return _has_method(f, 'matrix')
+
+def is_affine(
+    f: Callable,                   # any estimator
+) -> TypeGuard[Affine]:            # whether it is linear but for a constant, and says so
+    "Whether it has a method `linear(e)` (a layer of that name is none)."
+    return _has_method(f, 'linear')
 
 def is_split(
     f: Callable,                   # any estimator

@@ -400,7 +400,7 @@ FUNCTIONS = {  # what: how, given an empty folder; exception; words of its messa
         ValueError, ['(1, 3, 80, 80)', '(1, 3, 160, 160)', 'set scale']),
     'a network that load_model could not build': (
         lambda t: save_model(torch.nn.Conv2d(3, 3, 1), t/'own.safetensors', {}),
-        TypeError, ['Conv2d', 'no `args`', 'only a UNet or a SplitUNet']),
+        TypeError, ['Conv2d', 'no `args`', 'only the networks and maps']),
     'train with a network': (
         lambda t: train(TrainConfig(), CROPS, CROPS, t, model=UNet()),
         TypeError, ["'model'", 'its recipe', "'workers' and 'skip_bad'"]),
