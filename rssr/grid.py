@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SIGMA_FS', 'EPS_RELS', 'FAMILIES', 'GRID', 'LINEAR_SIGMAS', 'LINEAR_RADII', 'thesis_family', 'residual_family',
            'projected_family', 'split_family', 'family', 'train_grid', 'grid_models', 'grid_command', 'rssr_grid',
-           'linear_name', 'is_linear_card', 'linear_command', 'rssr_linear']
+           'linear_name', 'linear_command', 'rssr_linear']
 
 # %% ../nbs/13_grid.ipynb #e3168e54
 import fnmatch
@@ -31,7 +31,7 @@ from .models import list_models, load_card, save_model
 from .operators import Downsampling, Threat, problem
 from .recipe import TrainConfig
 from .training import describe_photographs, sole_training
-from .units import radius
+from .units import is_affine, radius
 
 # %% ../nbs/13_grid.ipynb #d27f5691
 SIGMA_FS = (.05, .1, .2, .3, .4, .5, 1.)      # noise in training
@@ -394,12 +394,6 @@ def linear_name(
     of_measurement = threat.where == 'measurement' and threat.eps_rel > 0
     return f"x{scale}_linear_{'measurement_' if of_measurement else ''}{threat.eps_rel:g}"
 
-def is_linear_card(
-    card: dict,               # of a model
-) -> bool:
-    "Whether the model is a learned linear map."
-    return 'support' in card['architecture']
-
 # %% ../nbs/13_grid.ipynb #14477827
 @torch.no_grad()
 def _psnr_at_worst(
@@ -414,6 +408,7 @@ def _psnr_at_worst(
     found: dict[float, list[float]] = {eps_rel: [] for eps_rel in eps_rels}
     for _, p in batches(photos, 8, skip_bad=skip_bad):
         A, y, x = problem(f, p, operator, where)
+        assert is_affine(A)
         region = TrustRegion(A, y, x, steps=24)
         for eps_rel in eps_rels:
             eps = radius(eps_rel, y.shape[1:])
