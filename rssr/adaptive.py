@@ -23,7 +23,15 @@ from .metrics import mse
 from .operators import LiftedSplit, Threat
 from .smoothing import Noise, Smoothed
 from .unet import UNet, check_precision
-from .units import Estimator, is_foldable, is_linear, is_random, is_split, to_pixels
+from rssr.units import (
+    Estimator,
+    is_affine,
+    is_foldable,
+    is_linear,
+    is_random,
+    is_split,
+    to_pixels,
+)
 
 # %% ../nbs/10_adaptive.ipynb #5f11fc8a
 def pixel_error(
@@ -252,8 +260,9 @@ class Rounded:
         threat: Threat,                # norm and radius
         generator: Generators = None,  # of seeds, noise and starts
     ) -> Tensor:                       # the attacked inputs
-        "What it finds on the copy that rounds; on a linear f, itself. TypeError without a copy."
-        if is_linear(f): return self.attack(f, y, x, threat, generator)
+        """What it finds on the copy that rounds; on a linear or affine f, itself.
+        TypeError without a copy."""
+        if is_linear(f) or is_affine(f): return self.attack(f, y, x, threat, generator)
         if not is_foldable(f):
             raise TypeError(f'{type(f).__name__} has no copy in bfloat16: search in float32')
         return self.attack(f.folded('bfloat16'), y, x, threat, generator)

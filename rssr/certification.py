@@ -21,6 +21,7 @@ from torch import Tensor
 
 from .core import content_hash, derived_seed
 from .draws import KEPT_FOR, Draws, Part, Pixels, kept_for, observe, seed_of
+from .linear import TrustRegion, squared_norm
 from .metrics import rms, structure_distance
 from .smoothing import Noise
 from rssr.statistics import (
@@ -31,7 +32,17 @@ from rssr.statistics import (
     upper_mean,
     upper_probability,
 )
-from .units import STD, Estimator, Linear, check_images, check_truth, is_linear, radius
+from rssr.units import (
+    STD,
+    Affine,
+    Estimator,
+    Linear,
+    check_images,
+    check_truth,
+    is_affine,
+    is_linear,
+    radius,
+)
 
 # %% ../nbs/20_certification.ipynb #338b4ac1
 class _Spectrum(NamedTuple):
@@ -426,20 +437,49 @@ def certificate(
     return Certificate(method, eps_rel, q.eps, q.t, d.n, alpha, change, psnr,
                        bound.ssim, why)
 
-def linear_certificate(
-    f: Linear,                   # Interpolation or the like
+def _affine_quality_bound(
+    f: Affine,                   # estimator
     y: Tensor,                   # its input (1, 3, h, w), normalised
-    eps_rel: float,              # relative radius
-    x: Tensor | None = None,     # truth (1, 3, H, W), normalised
+    x: Tensor,                   # truth (1, 3, H, W), normalised
+    eps: float,                  # l2 radius, normalised units
+    squared: float,              # bound of its squared norm, see squared_norm
+) -> float:                      # root mean square, pixels
+    "Largest error in the ball: the dual bound of its Krylov space."
+    if not eps: return float(rms((f(y) - x)*STD.to(y)))
+    bound = TrustRegion(f, y, x, STD.to(y)).worst(eps, squared).bound
+    return math.sqrt(float(bound)/x.numel())
+
+def _linear_bounds(
+    f: Linear | Affine,          # estimator
+    y: Tensor,                   # its input (1, 3, h, w), normalised
+    x: Tensor | None,            # truth (1, 3, H, W), normalised
+    eps: float,                  # l2 radius, normalised units
+    squared: float | None,       # bound of the squared norm of an affine f, if known
+) -> tuple[float, float]:        # root mean square, pixels
+    "Largest change and, if the truth is known, largest error."
+    shape = y.shape[1:]
+    out = f(y)
+    if x is not None: check_truth(out, check_images(x, 'x'))
+    if is_linear(f):
+        change = linear_change_bound(f, shape, eps)
+        if x is None: return change, math.nan
+        return change, linear_quality_bound(f, shape, ((out - x)*STD.to(y))[0], eps)
+    assert is_affine(f)
+    if squared is None: squared = squared_norm(f, shape, STD)
+    change = math.sqrt(squared/out.numel())*eps
+    if x is None: return change, math.nan
+    return change, _affine_quality_bound(f, y, x, eps, squared)
+
+def linear_certificate(
+    f: Linear | Affine,             # Interpolation, LearnedLinear or the like
+    y: Tensor,                      # its input (1, 3, h, w), normalised
+    eps_rel: float,                 # relative radius
+    x: Tensor | None = None,        # truth (1, 3, H, W), normalised
+    squared: float | None = None,   # of an affine f, if known: squared_norm(f, y.shape[1:], STD)
 ) -> Certificate:
-    "B0: exact, without draws."
+    "B0: exact, without draws; for an affine f from the bound of `squared_norm`."
     eps = radius(eps_rel, y.shape[1:])
-    change, error = linear_change_bound(f, y.shape[1:], eps), math.nan
-    if x is not None:
-        out = f(y)
-        check_truth(out, check_images(x, 'x'))
-        here = ((out - x)*STD.to(y))[0]
-        error = linear_quality_bound(f, y.shape[1:], here, eps)
+    change, error = _linear_bounds(f, y, x, eps, squared)
     return Certificate('B0', eps_rel, eps, math.nan, 0, 0., change, _psnr(error))
 
 # %% ../nbs/20_certification.ipynb #52ff65c1
@@ -463,7 +503,7 @@ def _pairs(
 
 # %% ../nbs/20_certification.ipynb #f89cdd9b
 def certify(
-    f: Estimator,                     # a linear one gets B0; B6 needs a split one
+    f: Estimator,                     # a linear or affine one gets B0; B6 needs a split one
     y: Tensor,                        # inputs (N, 3, h, w), normalised
     noise: Noise,                     # sigma, k draws for each image, one seed
     eps_rel: float,                   # relative radius
@@ -477,6 +517,9 @@ def certify(
     pairs = _pairs(y, x)
     if is_linear(f):
         return [linear_certificate(f, image, eps_rel, truth) for image, truth in pairs]
+    if is_affine(f):
+        squared = squared_norm(f, y.shape[1:], STD)
+        return [linear_certificate(f, image, eps_rel, truth, squared) for image, truth in pairs]
     radius(eps_rel, y.shape[1:])      # what is wrong is said before the draws
     _check_alpha(alpha)
     kept_for(f, method)

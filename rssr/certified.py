@@ -72,12 +72,12 @@ def run_of(
     rows: pd.DataFrame,       # of several models
     model: str,               # name of one
 ) -> pd.DataFrame:            # some of the rows
-    "Its rows and those of interpolation beside it. ValueError if there are none."
+    "Its rows and those of linear estimators beside it. ValueError if there are none."
     own = rows['model'] == model
     if not own.any():
         there = _listed(rows['model'])
         raise ValueError(f'no row of {model!r}: there are {there}')
-    beside = rows['model'] == 'interpolation'
+    beside = rows['draws'] == 0
     for column in ('scale', 'where', 'content', 'eps_rel'):
         beside &= rows[column].isin(rows.loc[own, column])
     return rows[own | beside]

@@ -20,16 +20,24 @@ from tqdm import tqdm
 
 from . import __version__
 from .certification import METHODS, Certificate, certificate, linear_certificate
-from .core import Shard, derived_seed, progress
+from .core import Shard, content_hash, derived_seed, progress
 from .data import Crops, Photographs, distinct
 from .draws import kept_for, observe, seed_of
-from .linear import KINDS, Interpolation
-from .models import estimator_hash, load_model, noise_of, operator_of, threat_of
+from .grid import LINEAR_RADII, linear_name
+from .linear import KINDS, Interpolation, squared_norm
+from rssr.models import (
+    estimator_hash,
+    list_models,
+    load_model,
+    noise_of,
+    operator_of,
+    threat_of,
+)
 from .operators import Downsampling, Threat, problem
 from .rows import JobFolder, Layout, add_job, check_apart, job_name, publish, read_rows, turns
 from .smoothing import Noise, fastest_batch
 from .unet import check_precision
-from .units import Estimator, is_linear, is_split
+from .units import STD, Estimator, is_affine, is_linear, is_split
 
 # %% ../nbs/21_certifying.ipynb #c8bd1b98
 #| code-fold: true
@@ -181,6 +189,57 @@ class _Interpolation(_Certifier):
             found += [replace(one, method=method) for one in exact]
         return _Found(found, math.nan)
 
+# %% ../nbs/21_certifying.ipynb #19727787
+#| code-fold: true
+def _map_for(
+    operator: Downsampling,           # how photographs are measured
+    where: str,                       # what is attacked: the 'input' or the 'measurement'
+    eps_rel: float,                   # relative radius
+) -> str:                             # name of a model; '' if none ships
+    "The map of the largest radius up to this one."
+    shipped = list_models(maps=True)
+    radii = [r for r in (*LINEAR_RADII[where], 0.) if r <= eps_rel]
+    names = [linear_name(operator.scale, Threat(r, where=where)) for r in sorted(radii)]
+    return next((name for name in reversed(names) if name in shipped), '')
+
+class _Learned(_Certifier):
+    "Certificates of the learned linear maps: exact."
+    def __init__(
+        self,
+        operator: Downsampling,       # how photographs are measured
+        where: str,                   # what is attacked: the 'input' or the 'measurement'
+        eps_rels: Sequence[float],    # relative radii
+    ):
+        self.operator = operator
+        self.where = where
+        self.eps_rels = eps_rels
+        self.device = 'cpu'
+        self.names = {eps_rel: _map_for(operator, where, eps_rel) for eps_rel in eps_rels}
+        self.methods = ['B0 learned'] if all(self.names.values()) else []
+        self.maps = {name: load_model(name) for name in self.names.values() if name}
+        self.squared_norms: dict[tuple, float] = {}
+        hashes = [str(estimator_hash(f)) for f in self.maps.values()]
+        self.identity = dict(
+            model='learned linear', weights=content_hash(*hashes), scale=operator.scale,
+            where=where, sigma=0., draws=0, alpha=0., seed=0, version=__version__, randomness='')
+
+    def _squared_norm(self, name, A, shape):
+        "Bound of the squared norm of a map, computed once."
+        key = name, *shape
+        if key not in self.squared_norms:
+            self.squared_norms[key] = squared_norm(A, shape, STD, slack=1e-3)
+        return self.squared_norms[key]
+
+    def find(self, photograph, methods, state, bar):
+        found = []
+        for eps_rel, name in self.names.items():
+            A, y, x = problem(self.maps[name], photograph.p, self.operator, self.where)
+            assert is_affine(A)
+            squared = self._squared_norm(name, A, y.shape[1:])
+            one = linear_certificate(A, y, eps_rel, x, squared)
+            found.append(replace(one, method='B0 learned'))
+        return _Found(found, math.nan)
+
 # %% ../nbs/21_certifying.ipynb #8cada5d0
 #| code-fold: true
 def _noise_level(
@@ -310,20 +369,21 @@ def certify_photographs(
     skip_bad: bool = False,           # leave damaged and small files out
     shard: Shard = Shard(),           # of the photographs, if others do the rest
 ) -> pd.DataFrame:                    # CERTIFICATE_COLUMNS; exactly the rows asked for
-    """Certify each photograph, and interpolation; go on where a run was interrupted.
+    """Certify each photograph, and linear estimators; go on where a run was interrupted.
     ValueError for a model without noise or a method that does not fit it."""
     network = _Network(model, terms)
-    both = (_Interpolation(network.operator, network.where, network.eps_rels), network)
+    case = network.operator, network.where, network.eps_rels
+    everybody = [who for who in (_Interpolation(*case), _Learned(*case), network) if who.methods]
     kept = JobFolder(folder, _LAYOUT)
     photographs = shard.pick(_photographs(photos, skip_bad))
-    pairs = [(who, photograph) for photograph in photographs for who in both]
+    pairs = [(who, photograph) for photograph in photographs for who in everybody]
     todo = {}
     for who, one in pairs:
         wanted = _asked(who, one.content, who.methods)
         todo[job_name(wanted, kept.layout)] = (who, one)
     with progress((), network.identity['model'], len(photographs)*terms.n) as bar:
         for i, (who, photograph) in enumerate(turns(kept, todo)):
-            bar.update(i//2*terms.n - bar.n)
+            bar.update(i//len(everybody)*terms.n - bar.n)
             bar.set_postfix_str(f'draws, {photograph.name}')
             _complete(kept, who, photograph, data, bar)
     found = []

@@ -19,7 +19,7 @@ import numpy as np
 from .adaptive import JUDGES, AnyAttack, Attack
 from .core import Shard, command
 from .sweep import Setting, Subject
-from .units import is_linear
+from .units import is_affine, is_linear
 
 # %% ../nbs/25_machines.ipynb #fce651ee
 COMMANDS = dict(rssr_grid='grid', rssr_evaluate='evaluation', rssr_certify='certified')
@@ -140,7 +140,7 @@ def job_passes(
     setting: Setting,         # attacks and draws
 ) -> np.ndarray:              # passes of a photograph, forward and backward
     "What a job takes."
-    if is_linear(s.f): return np.zeros(2)
+    if is_linear(s.f) or is_affine(s.f): return np.zeros(2)
     smoothed = [sigma_g for sigma_g in s.sigma_gs if sigma_g]
     total = np.array([len(s.sigma_gs) + len(smoothed)*(setting.k - 1), 0.])
     if not eps_rel or s.perturb == 'noise': return total

@@ -65,11 +65,22 @@ def save_model(
 
 # %% ../nbs/07_models.ipynb #40ea1fc2
 #| code-fold: true
+def _is_map(
+    weights: Path,                # of a model
+) -> bool:
+    "Whether its card says that it is a learned linear map."
+    try:
+        return 'support' in json.loads(weights.with_suffix('.json').read_text())['architecture']
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+
 def list_models(
     folder: str | Path = WEIGHTS,  # where to look; the shipped weights by default
+    maps: bool = False,           # the learned linear maps, and not the networks
 ) -> list[str]:                   # names for load_model
-    "Names of the models in a folder."
-    return sorted(path.stem for path in Path(folder).glob('*.safetensors'))
+    "Names of the networks in a folder, or of the learned linear maps."
+    found = Path(folder).glob('*.safetensors')
+    return sorted(path.stem for path in found if _is_map(path) == maps)
 
 def model_path(
     name: str | Path,             # a shipped name, or the path of a .safetensors file
@@ -83,7 +94,7 @@ def model_path(
         raise ValueError(f'model {str(name)!r} is no .safetensors file: give one that save_model '
                          'wrote, with its card (.json) beside it, or a shipped name')
     known = list_models()
-    near = difflib.get_close_matches(str(name), known, 1, .3)
+    near = difflib.get_close_matches(str(name), known + list_models(maps=True), 1, .3)
     hint = f': did you mean {near[0]!r}?' if near else '.'
     raise ValueError(f'model {str(name)!r} is unknown{hint} Give the path of a .safetensors file '
                      f'or one of {", ".join(known) if known else "none shipped"}')

@@ -34,13 +34,14 @@ from rssr.core import (
     progress,
 )
 from .data import Crops, Distinct, Photographs, crop_hashes, distinct
+from .grid import EPS_RELS, linear_name
 from .linear import Interpolation, has_worst_case, linear_worst_case
 from .metrics import interval, metrics
 from .models import estimator_hash, list_models, load_card, load_model, noise_of
 from .operators import Downsampling, Threat, lifted, problem
 from .rows import JobFolder, Layout, add_job, check_apart, publish, read_rows, turns
 from .smoothing import Noise, Smoothed, fastest_batch, smooth
-from .units import Estimator, is_linear, radius
+from .units import Estimator, is_affine, is_linear, radius
 
 # %% ../nbs/15_sweep.ipynb #13f1a1a5
 @dataclass
@@ -67,10 +68,12 @@ LINEAR = {'bilinear (identity)': 'identity', 'projection': 'projection', 'bicubi
 def _shipped(
     scale: int,                   # factor
 ) -> list[str]:                   # names of models
-    "What ships for a scale: undefended, smoothing, adversarial."
+    "What ships for a scale: linear maps of the thesis's radii, then networks."
+    maps = [linear_name(scale, Threat(eps_rel)) for eps_rel in (0., *EPS_RELS)]
     cards = {name: load_card(name) for name in list_models()}
     names = [name for name in cards if cards[name]['scale'] == scale]
-    return sorted(names, key=lambda name: (cards[name]['eps_rel'], cards[name]['sigma_f']))
+    names.sort(key=lambda name: (cards[name]['eps_rel'], cards[name]['sigma_f']))
+    return [name for name in maps if name in list_models(maps=True)] + names
 
 def _check_names(
     names: Sequence[str],         # what the tables will call them
@@ -98,9 +101,10 @@ def _of_model(
     if card['scale'] != scale:
         raise ValueError(f"{name} was trained for x{card['scale']}, not x{scale}: "
                          f"give --scale {card['scale']} or other models")
-    levels = tuple(sorted({0., *(sigma_gs or [noise_of(card)])}))
     trained = dict(sigma_f=card['sigma_f'], eps_train=card['eps_rel'])
-    s = Subject(card['name'], f.folded().to(device), levels, **trained)
+    s = Subject(card['name'], f.folded().to(device), **trained)
+    if is_affine(f): return [s]
+    s.sigma_gs = tuple(sorted({0., *(sigma_gs or [noise_of(card)])}))
     if card['sigma_f'] or card['eps_rel']: return [s]
     return [s, replace(s, name=f'{s.name}, noise', sigma_gs=(0.,), perturb='noise')]
 
@@ -112,6 +116,7 @@ def subjects(
     sigma_gs: Sequence[float] | None = None,      # smoothing levels for all, not those of the cards
 ) -> list[Subject]:                               # interpolation first
     """Interpolation (identity, projection, bicubic), the models, and noise on the undefended one.
+    A linear map is not smoothed: its mean under noise is itself.
     ValueError if a model is of another scale, or if two have the same name."""
     names = _shipped(scale) if models is None else list(models)
     _check_names([load_card(name)['name'] for name in names], names)
@@ -172,7 +177,7 @@ def perturbed(
     if s.perturb == 'noise':
         ball = Ball(radius(threat.eps_rel, y.shape[1:]))
         return y + ball.on_sphere(y, generator), 'noise'
-    if is_linear(s.f) and has_worst_case(s.f, threat.norm):
+    if (is_linear(s.f) or is_affine(s.f)) and has_worst_case(s.f, threat.norm):
         return linear_worst_case(s.f, y, x, threat), 'exact'
     f = Smoothed(s.f, Noise(sigma_g)) if sigma_g else s.f
     return strongest(f, y, x, threat, attacks, generator, transfer), 'attack'
@@ -392,7 +397,7 @@ def _levels(
     found = {}
     for sigma_g in map(float, s.sigma_gs):
         attacks = setting.attacks if sigma_g else setting.attacks_on_f
-        if not attacks and not is_linear(s.f): continue
+        if not attacks and not (is_linear(s.f) or is_affine(s.f)): continue
         found[sigma_g] = dict(
             model=s.name, weights=weights, scale=setting.scale, where=setting.where,
             norm=setting.norm, eps_rel=eps_rel,
