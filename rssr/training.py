@@ -298,7 +298,7 @@ def _fresh_network(
     torch.manual_seed(derived_seed(cfg.seed))
     model = network(cfg.architecture)
     assert not isinstance(model, LearnedLinear)
-    if isinstance(model, Refined): model.take_up(_maps(cfg, out))
+    if isinstance(model, Refined): model.maps.take_up(_maps(cfg, out))
     if not cfg.init: return model
     start = _network(_start_path(cfg, out))
     free = dict(projection=0)                             # P has no weights: it may come or go
@@ -435,7 +435,7 @@ def gains(
         eps = torch.full((len(y), 1, 1, 1), threat.radius(y.shape[1:])).to(y)
         chance = torch.Generator(y.device).manual_seed(0)
         e = steepest(told, y, x, eps, WATCH_STEPS, chance) if eps_rel else torch.zeros_like(y)
-        one = f.map_of(i)
+        one = f.maps.one(i)
         worst = linear_worst_case(one, y, x, threat)
         with torch.no_grad():
             errors = [mse(to_pixels(out), to_pixels(x)) for out in (told(y + e), one(worst))]

@@ -227,7 +227,79 @@ class _LevelBlock(nn.Module):
         scale, shift = self.of_level(level)[..., None, None].chunk(2, 1)
         return z + self.second(F.silu(self.first(z)*(1 + scale) + shift))
 
-# %% ../nbs/06_unet.ipynb #707bc015
+# %% ../nbs/06_unet.ipynb #608517c5
+class _Maps(nn.Module):
+    "Learned linear maps, all computed at once."
+    filters: Tensor               # (maps*scale**2, 1, support, support)
+    constants: Tensor             # (maps*scale**2,)
+
+    def __init__(
+        self,
+        maps: int,                # how many
+        scale: int,               # upsampling factor
+        support: int,             # side of the filters, odd
+    ):
+        super().__init__()
+        self.form = (scale, support)
+        self.register_buffer('filters', torch.zeros(maps*scale**2, 1, support, support))
+        self.register_buffer('constants', torch.zeros(maps*scale**2))
+
+    def take_up(self, maps: Sequence[LearnedLinear]) -> None:
+        "Let these be the maps. RuntimeError for maps of another size or number."
+        self.filters.copy_(torch.cat([f.filters for f in maps])[:, None])
+        self.constants.copy_(torch.cat([f.constants for f in maps]))
+
+    def one(self, i: int) -> LearnedLinear:
+        "A copy of the i-th."
+        f = LearnedLinear(*self.form)
+        own = slice(i*len(f.constants), (i + 1)*len(f.constants))
+        f.filters.copy_(self.filters[own, 0])
+        f.constants.copy_(self.constants[own])
+        return f.to(self.filters.device)
+
+    def forward(self, v: Tensor) -> Tensor:
+        "What each makes of small images (N, 3, h, w): (N, 3, maps, phases, h, w)."
+        n, _, h, w = v.shape
+        scale, support = self.form
+        out = F.conv2d(_planes(v, support), self.filters, self.constants)
+        return out.view(n, 3, -1, scale**2, h, w)
+
+# %% ../nbs/06_unet.ipynb #82abf15d
+class _Decision(nn.Module):
+    "The residual network: how to move the weights of the maps, and what to add."
+
+    def __init__(
+        self,
+        maps: int,                # how many there are to weigh
+        scale: int,               # upsampling factor
+        channels: int,            # of all layers inside
+        blocks: int,              # of two convolutions each
+    ):
+        super().__init__()
+        self.fold = max(1, 4//scale)                      # works at a quarter of the full side
+        self.parts = [3*scale**2, maps]                   # what is added, and the weights
+        self.head = nn.Conv2d(3*self.fold**2, channels, 3, padding=1)
+        self.blocks = nn.ModuleList(_LevelBlock(channels, maps + 1) for _ in range(blocks))
+        self.tail = nn.Conv2d(channels, sum(self.parts)*self.fold**2, 1)
+        _start_at_zero(self.tail)
+
+    def forward(
+        self,
+        v: Tensor,                # small images (N, 3, h, w)
+        level: Tensor,            # what each is told, (N,), whole numbers
+    ) -> tuple[Tensor, ...]:      # (N, 3*scale**2, h, w), and (N, maps, h, w) that add to zero
+        "What is added, and what is moved."
+        h, w = v.shape[-2:]
+        if h%self.fold or w%self.fold:
+            v = F.pad(v, (0, -w%self.fold, 0, -h%self.fold), mode='replicate')
+        z = F.pixel_unshuffle(v, self.fold).contiguous(memory_format=torch.channels_last)
+        z = self.head(z)
+        for block in self.blocks: z = block(z, level)
+        out = F.pixel_shuffle(self.tail(z).float().contiguous(), self.fold)[..., :h, :w]
+        added, moved = out.split(self.parts, 1)
+        return added, moved - moved.mean(1, keepdim=True)
+
+# %% ../nbs/06_unet.ipynb #3b82a3db
 def _selecting(
     maps: int,                    # how many there are
 ) -> Tensor:                      # (maps + 1, maps)
@@ -235,11 +307,39 @@ def _selecting(
     each = torch.eye(maps)
     return torch.cat([each, each[maps//2:maps//2 + 1]])
 
-class Refined(nn.Module):
+class _Refined(nn.Module):
+    "The parts of `Refined`, and what they make of a batch."
+    radii: list[float]            # eps_rel that the maps are for
+    level: int                    # what it is told: the number of a radius, or how many there are
+
+    def __init__(self, form: dict, channels: int, blocks: int):
+        super().__init__()
+        self.maps = _Maps(**form)
+        self.decision = _Decision(form['maps'], form['scale'], channels, blocks)
+        self.mixture = nn.Parameter(_selecting(form['maps']))
+        self.front = Interpolation(form['scale'], 'lowres')
+        self.to(memory_format=torch.channels_last)
+
+    def at(
+        self,
+        y: Tensor,                # inputs (N, 3, h, w), normalised
+        level: Tensor,            # what each is told, (N,), whole numbers
+    ) -> Tensor:                  # (N, 3, h, w), normalised
+        "The reconstruction at levels that may differ."
+        v = _exactly(self.front, y)
+        added, moved = self.decision(v, level)
+        weights = self.mixture[level][..., None, None] + moved
+        mixed = (self.maps(v)*weights[:, None, :, None]).sum(2)
+        return F.pixel_shuffle(mixed.flatten(1, 2) + added, self.front.scale)
+
+    def forward(self, y: Tensor) -> Tensor:
+        "The reconstruction; never clipped."
+        return self.at(y, torch.full((len(y),), self.level, device=y.device))
+
+# %% ../nbs/06_unet.ipynb #e900ea59
+class Refined(_Refined):
     "Learned linear maps, mixed place by place, and a rest: @eq-refined."
     card: dict                    # only on one that load_model made
-    filters: Tensor               # of all maps, (maps*scale**2, 1, support, support)
-    constants: Tensor             # (maps*scale**2,)
 
     def __init__(
         self,
@@ -250,107 +350,29 @@ class Refined(nn.Module):
         blocks: int = 5,          # of two convolutions each
         told: float | None = None,  # which of the radii to expect; None: any
     ):
-        super().__init__()
+        super().__init__(dict(maps=len(radii), scale=scale, support=support), channels, blocks)
         self.radii = [*map(float, radii)]
         form = dict(scale=scale, support=support, channels=channels, blocks=blocks)
         self.args = dict(form, radii=self.radii, told=told)
         self.scale = scale
-        self.support = support
         self.level = self.level_of(told)
-        self.front = Interpolation(scale, 'lowres')
-        self.fold = max(1, 4//scale)                      # works at a quarter of the full side
-        phases = scale**2
-        maps = len(self.radii)
-        self.parts = [3*phases, maps]                     # what is added, and the weights
-        self.register_buffer('filters', torch.zeros(maps*phases, 1, support, support))
-        self.register_buffer('constants', torch.zeros(maps*phases))
-        self.mixture = nn.Parameter(_selecting(maps))
-        self.head = nn.Conv2d(3*self.fold**2, channels, 3, padding=1)
-        self.blocks = nn.ModuleList(_LevelBlock(channels, maps + 1) for _ in range(blocks))
-        self.tail = nn.Conv2d(channels, sum(self.parts)*self.fold**2, 1)
-        _start_at_zero(self.tail)
-        self.to(memory_format=torch.channels_last)
 
-    def level_of(
-        self,
-        eps_rel: float | None,    # one of the radii; None: any
-    ) -> int:
-        "Its number. ValueError for another radius."
+    def level_of(self, eps_rel: float | None) -> int:
+        "The number of one of the radii; None: any of them. ValueError for another radius."
         if eps_rel is None: return len(self.radii)
-        if eps_rel not in self.radii:
-            raise ValueError(f'eps_rel={eps_rel} is none of the radii {self.radii} that it '
-                             'can be told: give the next larger one, or None')
-        return self.radii.index(eps_rel)
+        if eps_rel in self.radii: return self.radii.index(eps_rel)
+        raise ValueError(f'eps_rel={eps_rel} is none of the radii {self.radii} that it '
+                         'can be told: give the next larger one, or None')
 
-    def told(
-        self,
-        eps_rel: float | None,    # one of the radii; None: any
-    ) -> 'Refined':               # with the same weights
+    def told(self, eps_rel: float | None) -> 'Refined':
         "The same network, told what to expect. ValueError for another radius."
         f = copy.copy(self)
         f.level = self.level_of(eps_rel)
         f.args = self.args | dict(told=eps_rel)
         return f
 
-    def take_up(
-        self,
-        maps: Sequence[LearnedLinear],  # one for each of the radii
-    ) -> None:
-        "Let these be the linear maps. ValueError for another number of them."
-        if len(maps) != len(self.radii):
-            raise ValueError(f'{len(maps)} maps for {len(self.radii)} radii')
-        self.filters.copy_(torch.cat([f.filters for f in maps])[:, None])
-        self.constants.copy_(torch.cat([f.constants for f in maps]))
-
-    def map_of(
-        self,
-        i: int,                   # number of a radius
-    ) -> LearnedLinear:
-        "The linear map inside that belongs to it."
-        f = LearnedLinear(self.scale, self.support)
-        own = slice(i*self.scale**2, (i + 1)*self.scale**2)
-        f.filters.copy_(self.filters[own, 0])
-        f.constants.copy_(self.constants[own])
-        return f.to(self.filters.device)
-
-    def _maps(self, v: Tensor) -> Tensor:
-        "What each map makes of small images: (N, 3, maps, phases, h, w)."
-        n, _, h, w = v.shape
-        out = F.conv2d(_planes(v, self.support), self.filters, self.constants)
-        return out.view(n, 3, len(self.radii), -1, h, w)
-
-    def _decided(self, v: Tensor, level: Tensor) -> Tensor:
-        "What the residual network says of small images: (N, sum(parts), h, w)."
-        h, w = v.shape[-2:]
-        if h%self.fold or w%self.fold:
-            v = F.pad(v, (0, -w%self.fold, 0, -h%self.fold), mode='replicate')
-        z = F.pixel_unshuffle(v, self.fold).contiguous(memory_format=torch.channels_last)
-        z = self.head(z)
-        for block in self.blocks: z = block(z, level)
-        return F.pixel_shuffle(self.tail(z).float().contiguous(), self.fold)[..., :h, :w]
-
-    def at(
-        self,
-        y: Tensor,                # inputs (N, 3, h, w), normalised
-        level: Tensor,            # what each is told, (N,), whole numbers
-    ) -> Tensor:                  # (N, 3, h, w), normalised
-        "The reconstruction at levels that may differ."
-        v = _exactly(self.front, y)
-        rest, moved = self._decided(v, level).split(self.parts, 1)
-        weights = self.mixture[level][..., None, None] + moved - moved.mean(1, keepdim=True)
-        mixed = (self._maps(v)*weights[:, None, :, None]).sum(2)
-        phases = mixed.flatten(1, 2) + rest
-        return F.pixel_shuffle(phases, self.scale)
-
-    def forward(self, y: Tensor) -> Tensor:
-        "The reconstruction; never clipped."
-        return self.at(y, torch.full((len(y),), self.level, device=y.device))
-
-    def folded(
-        self,
-        precision: str = 'float32',  # of its layers; there is no other
-    ) -> 'Refined':
-        "A copy in evaluation mode, without parameter gradients. ValueError for another precision."
+    def folded(self, precision: str = 'float32') -> 'Refined':
+        "A copy in evaluation mode, without parameter gradients. ValueError for bfloat16."
         if precision != 'float32': raise ValueError(f'precision={precision!r}: use float32')
         return copy.deepcopy(self).eval().requires_grad_(False)
 
