@@ -31,7 +31,7 @@ from rssr.certifying import (
 from rssr.core import write_file
 from rssr.data import Crops, Photographs, distinct, find_images, holdout, open_photographs
 from rssr.evaluation import choose_sigma_g
-from rssr.grid import GRID, family
+from rssr.grid import GRID, family, linear_command
 from rssr.models import list_models, load_card, load_model, noise_of, operator_of, threat_of
 from rssr.operators import problem
 from rssr.smoothing import Noise
@@ -298,8 +298,17 @@ def start(source: Source) -> None:
     write_file(kept, pd.DataFrame(rows).to_csv(index=False).encode())
 
 
+def linear(source: Source) -> None:
+    "Which noise of a learned linear map for which radius."
+    kept = RESULTS/'linear'/'choice.csv'
+    if kept.exists(): return
+    with tempfile.TemporaryDirectory() as out:
+        linear_command(str(source.data), out)
+        write_file(kept, (Path(out)/'choice.csv').read_bytes())
+
+
 PARTS = (imagenet_sample, ablation, adaptive, measurement, embedded, choice, sigma_g,
-         certificates, certificates_by_t, front, certificates_attacked, start)
+         certificates, certificates_by_t, front, certificates_attacked, start, linear)
 
 
 def main(argv: list[str] | None = None) -> None:
