@@ -437,6 +437,7 @@ def certificate(
     return Certificate(method, eps_rel, q.eps, q.t, d.n, alpha, change, psnr,
                        bound.ssim, why)
 
+# %% ../nbs/20_certification.ipynb #a1f67f04
 def _affine_quality_bound(
     f: Affine,                   # estimator
     y: Tensor,                   # its input (1, 3, h, w), normalised
@@ -449,6 +450,7 @@ def _affine_quality_bound(
     bound = TrustRegion(f, y, x, STD.to(y)).worst(eps, squared).bound
     return math.sqrt(float(bound)/x.numel())
 
+# %% ../nbs/20_certification.ipynb #1f0b9baf
 def _linear_bounds(
     f: Linear | Affine,          # estimator
     y: Tensor,                   # its input (1, 3, h, w), normalised

@@ -445,6 +445,8 @@ class _Fitting(NamedTuple):
         return [shared | dict(eps_rel=eps_rel, psnr=round(sum(psnr)/len(psnr), 4), n=len(psnr))
                 for eps_rel, psnr in found.items()]
 
+# %% ../nbs/13_grid.ipynb #c6556ac6
+#| code-fold: true
 def _is_behind(
     psnr: Sequence[float],            # of a radius, one a noise level so far
 ) -> bool:
@@ -547,6 +549,8 @@ def linear_command(
     skipped = len(photos.skipped) + len(held.skipped)
     if skipped: print(f'skipped {skipped} of {len(photos) + len(held)} files')
 
+# %% ../nbs/13_grid.ipynb #5ce3af09
+#| code-fold: true
 def rssr_linear(
     argv: list[str] | None = None,    # arguments; the command line by default
 ) -> None:

@@ -224,6 +224,7 @@ def _planes(
     padded = F.pad(small, (support//2,)*4, mode='replicate')
     return padded.flatten(0, 1)[:, None]
 
+# %% ../nbs/05_linear.ipynb #81fffc6a
 class LearnedLinear(nn.Module):
     """One filter and one constant for each of the `scale*scale` pixels that a pixel of the small
     image becomes, the same for the three channels. All of it is fitted, nothing is trained."""
@@ -246,28 +247,19 @@ class LearnedLinear(nn.Module):
         self.register_buffer('filters', torch.zeros(scale**2, support, support))
         self.register_buffer('constants', torch.zeros(scale**2))
 
-    def linear(
-        self,
-        e: Tensor,                # change of the input (N, 3, h, w), normalised
-    ) -> Tensor:                  # change of the estimate, (N, 3, h, w)
-        "The filters alone."
+    def linear(self, e: Tensor) -> Tensor:
+        "What a change of the input does to the estimate, both (N, 3, h, w): the filters alone."
         planes = _planes(self.front(e), self.support)
         phases = F.conv2d(planes, self.filters.to(e)[:, None])
         return F.pixel_shuffle(phases, self.scale).view_as(e)
 
-    def forward(
-        self,
-        y: Tensor,                # inputs (N, 3, h, w), normalised
-    ) -> Tensor:                  # (N, 3, h, w), normalised
-        "The estimate; never clipped."
+    def forward(self, y: Tensor) -> Tensor:
+        "The estimate of inputs (N, 3, h, w), normalised; never clipped."
         rows, columns = (n//self.scale for n in y.shape[-2:])
         tile = self.constants.to(y).view(self.scale, self.scale)
         return self.linear(y) + tile.repeat(rows, columns)
 
-    def folded(
-        self,
-        precision: str = 'float32',  # of the filters; there is no other
-    ) -> 'LearnedLinear':
+    def folded(self, precision: str = 'float32') -> 'LearnedLinear':
         "A copy: there is nothing to fold. ValueError for another precision."
         if precision != 'float32':
             raise ValueError(f'precision={precision!r}: a linear map is cheap in float32 already')
@@ -293,6 +285,7 @@ def _of_batch(
     places = columns.shape[0]*columns.shape[2]
     return Moments(patches/places, targets/places)
 
+# %% ../nbs/05_linear.ipynb #dd0bf406
 def _turned(
     square: Tensor,           # (n, n)
     turn: int,                # 0 to 7
@@ -316,6 +309,7 @@ def _in_all_orientations(
         targets += m.targets[order][:, _turned(phases, turn)]/8
     return Moments(patches, targets)
 
+# %% ../nbs/05_linear.ipynb #75e42103
 def patch_moments(
     photos: Photographs | Crops,      # to learn from, all of one size
     operator: Downsampling,           # how they are measured
@@ -445,6 +439,7 @@ class Worst(NamedTuple):
     reached: Tensor       # squared error there, (N,), float64
     bound: Tensor         # no change of the ball exceeds it, (N,), float64
 
+# %% ../nbs/05_linear.ipynb #a6219ee6
 class TrustRegion:
     """The worst case of an affine estimator on a batch, at any radius: More and Sorensen 1983,
     in the space of Gould, Lucidi, Roma and Toint 1999, which is made once for all radii."""
@@ -475,7 +470,7 @@ class TrustRegion:
         eps: float,                   # l2 radius, > 0, normalised units
         norm: float,                  # bound of the squared norm of A, see squared_norm
     ) -> Worst:
-        "The worst change, what it reaches, and the bound of @eq-dual."
+        "The worst change, what it reaches, and the bound of @eq-affine-dual."
         curvature = self.space.curvature
         slope = self.space.slope
         lam = _newton(curvature, slope, eps).clamp_min(norm*(1 + 1e-4))

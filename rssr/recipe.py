@@ -22,9 +22,10 @@ from .operators import WHERE, Downsampling, Threat, pair, problem
 from .unet import Refined
 from .units import STD, Estimator, is_foldable, is_split, norms, radius
 
-# %% ../nbs/11_recipe.ipynb #45cafc4a
+# %% ../nbs/11_recipe.ipynb #388e04f4
 TOLD_RADII = [0., .01, .02, .05, .1, .2]      # of the thesis: a map and a level for each
 
+# %% ../nbs/11_recipe.ipynb #45cafc4a
 @dataclass
 class TrainConfig:
     "All that determines the weights, besides the photographs. In normalised units."

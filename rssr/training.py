@@ -290,6 +290,8 @@ def _maps(
         found.append(one)
     return found
 
+# %% ../nbs/12_training.ipynb #883356e7
+#| code-fold: true
 def _fresh_network(
     cfg: TrainConfig,                # recipe
     out: Path,                       # where a model to start from is looked for first

@@ -1,4 +1,4 @@
-"Learned linear maps: the command that chooses them, as subjects of a sweep, and their certificates."
+"Learned linear maps: the command that chooses them, as subjects, and their certificates."
 import hashlib
 import json
 import math
@@ -187,7 +187,9 @@ def test_a_certificate_is_met_by_the_worst_case(maps, small, where):
         one = linear_certificate(A, y, eps_rel, x, squared)
         assert one == linear_certificate(A, y, eps_rel, x)
         error = float(((A(y) - x)*STD).square().mean())
-        if one.eps: error = float(TrustRegion(A, y, x, STD).worst(one.eps, squared).reached)/x.numel()
+        if one.eps:
+            found = TrustRegion(A, y, x, STD).worst(one.eps, squared)
+            error = float(found.reached)/x.numel()
         assert -1e-6 <= -10*math.log10(error) - one.psnr < .01
         assert one.draws == one.alpha == 0
 
