@@ -437,6 +437,7 @@ def certificate(
     return Certificate(method, eps_rel, q.eps, q.t, d.n, alpha, change, psnr,
                        bound.ssim, why)
 
+# %% ../nbs/20_certification.ipynb #a1f67f04
 def _affine_quality_bound(
     f: Affine,                   # estimator
     y: Tensor,                   # its input (1, 3, h, w), normalised

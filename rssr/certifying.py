@@ -202,6 +202,8 @@ def _map_for(
     names = [linear_name(operator.scale, Threat(r, where=where)) for r in sorted(radii)]
     return next((name for name in reversed(names) if name in shipped), '')
 
+# %% ../nbs/21_certifying.ipynb #c5bf44e1
+#| code-fold: true
 class _Learned(_Certifier):
     "Certificates of the learned linear maps: exact."
     def __init__(

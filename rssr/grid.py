@@ -445,6 +445,8 @@ class _Fitting(NamedTuple):
         return [shared | dict(eps_rel=eps_rel, psnr=round(sum(psnr)/len(psnr), 4), n=len(psnr))
                 for eps_rel, psnr in found.items()]
 
+# %% ../nbs/13_grid.ipynb #c6556ac6
+#| code-fold: true
 def _is_behind(
     psnr: Sequence[float],            # of a radius, one a noise level so far
 ) -> bool:
