@@ -204,6 +204,8 @@ def _map_for(
 
 # %% ../nbs/21_certifying.ipynb #c5bf44e1
 #| code-fold: true
+_NORMS: dict[tuple, float] = {}       # by hash of the map, place of the attack and shape
+
 class _Learned(_Certifier):
     "Certificates of the learned linear maps: exact."
     def __init__(
@@ -219,18 +221,17 @@ class _Learned(_Certifier):
         self.names = {eps_rel: _map_for(operator, where, eps_rel) for eps_rel in eps_rels}
         self.methods = ['B0 learned'] if all(self.names.values()) else []
         self.maps = {name: load_model(name) for name in self.names.values() if name}
-        self.squared_norms: dict[tuple, float] = {}
-        hashes = [str(estimator_hash(f)) for f in self.maps.values()]
+        self.hashes = {name: str(estimator_hash(f)) for name, f in self.maps.items()}
+        weights = content_hash(*self.hashes.values())
         self.identity = dict(
-            model='learned linear', weights=content_hash(*hashes), scale=operator.scale,
+            model='learned linear', weights=weights, scale=operator.scale,
             where=where, sigma=0., draws=0, alpha=0., seed=0, version=__version__, randomness='')
 
     def _squared_norm(self, name, A, shape):
-        "Bound of the squared norm of a map, computed once."
-        key = name, *shape
-        if key not in self.squared_norms:
-            self.squared_norms[key] = squared_norm(A, shape, STD, slack=1e-3)
-        return self.squared_norms[key]
+        "Bound of the squared norm of a map after the lift, computed once."
+        key = self.hashes[name], self.where, *shape
+        if key not in _NORMS: _NORMS[key] = squared_norm(A, shape, STD, slack=1e-3)
+        return _NORMS[key]
 
     def find(self, photograph, methods, state, bar):
         found = []
