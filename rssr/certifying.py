@@ -191,16 +191,19 @@ class _Interpolation(_Certifier):
 
 # %% ../nbs/21_certifying.ipynb #19727787
 #| code-fold: true
-def _map_for(
+def _shipped_maps(
     operator: Downsampling,           # how photographs are measured
     where: str,                       # what is attacked: the 'input' or the 'measurement'
-    eps_rel: float,                   # relative radius
-) -> str:                             # name of a model; '' if none ships
-    "The map of the largest radius up to this one."
+) -> dict[float, str]:                # by radius, rising
+    "Names of the maps that ship for a scale and a threat."
+    radii = sorted({0., *LINEAR_RADII[where]})
+    names = {r: linear_name(operator.scale, Threat(r, where=where)) for r in radii}
     shipped = list_models(maps=True)
-    radii = [r for r in (*LINEAR_RADII[where], 0.) if r <= eps_rel]
-    names = [linear_name(operator.scale, Threat(r, where=where)) for r in sorted(radii)]
-    return next((name for name in reversed(names) if name in shipped), '')
+    return {r: name for r, name in names.items() if name in shipped}
+
+# %% ../nbs/21_certifying.ipynb #c5bf44e1
+#| code-fold: true
+_NORMS: dict[tuple, float] = {}       # by hash of the map, place of the attack and shape
 
 # %% ../nbs/21_certifying.ipynb #c5bf44e1
 #| code-fold: true
@@ -216,21 +219,22 @@ class _Learned(_Certifier):
         self.where = where
         self.eps_rels = eps_rels
         self.device = 'cpu'
-        self.names = {eps_rel: _map_for(operator, where, eps_rel) for eps_rel in eps_rels}
-        self.methods = ['B0 learned'] if all(self.names.values()) else []
-        self.maps = {name: load_model(name) for name in self.names.values() if name}
-        self.squared_norms: dict[tuple, float] = {}
-        hashes = [str(estimator_hash(f)) for f in self.maps.values()]
+        names = _shipped_maps(operator, where)
+        self.maps = {name: load_model(name) for name in names.values()}
+        self.hashes = {name: str(estimator_hash(f)) for name, f in self.maps.items()}
+        self.methods = ['B0 learned'] if 0. in names else []
+        nearest = {r: max((s for s in names if s <= r), default=0.) for r in eps_rels}
+        self.names = {eps_rel: names.get(r, '') for eps_rel, r in nearest.items()}
+        weights = content_hash(*self.hashes.values())
         self.identity = dict(
-            model='learned linear', weights=content_hash(*hashes), scale=operator.scale,
+            model='learned linear', weights=weights, scale=operator.scale,
             where=where, sigma=0., draws=0, alpha=0., seed=0, version=__version__, randomness='')
 
     def _squared_norm(self, name, A, shape):
-        "Bound of the squared norm of a map, computed once."
-        key = name, *shape
-        if key not in self.squared_norms:
-            self.squared_norms[key] = squared_norm(A, shape, STD, slack=1e-3)
-        return self.squared_norms[key]
+        "Bound of the squared norm of a map after the lift, computed once."
+        key = self.hashes[name], self.where, *shape
+        if key not in _NORMS: _NORMS[key] = squared_norm(A, shape, STD, slack=1e-3)
+        return _NORMS[key]
 
     def find(self, photograph, methods, state, bar):
         found = []

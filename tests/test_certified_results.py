@@ -126,7 +126,7 @@ def test_a_changed_photograph_is_certified_anew(data: Path, tmp_path: Path) -> N
     save_photograph(data/'class'/'9.png', 12)
     jobs = written(tmp_path/'out')
     after = certify(data, tmp_path/'out', 'B7')
-    assert len(written(tmp_path/'out')) == len(jobs) + 2  # interpolation and network, once each
+    assert len(written(tmp_path/'out')) == len(jobs) + 3  # interpolation, maps and network
     there = after['photograph'] == 'class/9.png'
     assert not set(after.loc[there, 'content']) & set(before['content'])
     pd.testing.assert_frame_equal(after[~there], before[~there])

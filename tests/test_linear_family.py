@@ -20,7 +20,7 @@ from rssr.data import Crops, Photographs, embedded_photographs, find_images, hol
 from rssr.grid import LINEAR_RADII, linear_name, rssr_linear
 from rssr.linear import LearnedLinear, TrustRegion, linear_worst_case, squared_norm
 from rssr.metrics import metrics
-from rssr.models import list_models, load_card, load_model, noise_of, threat_of
+from rssr.models import estimator_hash, list_models, load_card, load_model, noise_of, threat_of
 from rssr.operators import WHERE, Downsampling, Threat, problem
 from rssr.smoothing import Noise
 from rssr.sweep import Setting, perturbed, subjects, sweep
@@ -188,8 +188,8 @@ def test_a_certificate_is_met_by_the_worst_case(maps, small, where):
         assert one == linear_certificate(A, y, eps_rel, x)
         error = float(((A(y) - x)*STD).square().mean())
         if one.eps:
-            found = TrustRegion(A, y, x, STD).worst(one.eps, squared)
-            error = float(found.reached)/x.numel()
+            worst = TrustRegion(A, y, x, STD).worst(one.eps, squared)
+            error = float(worst.reached)/x.numel()
         assert -1e-6 <= -10*math.log10(error) - one.psnr < .01
         assert one.draws == one.alpha == 0
 
@@ -206,35 +206,41 @@ def test_the_change_bound_is_that_of_the_dense_matrix(maps):
     assert certify(f, y, Noise(.1), .01) == [one]
 
 
-def test_certified_rows_of_the_maps(small, tmp_path, monkeypatch):
+def learned(small, folder):
+    "Rows of the maps in a certification."
     terms = Terms(('B7',), (0., .0007, .002), n=64)
+    rows = certify_photographs('x2_split_0.5', small, folder, terms)
+    return rows[rows['method'] == 'B0 learned']
 
-    def learned():
-        "Its rows."
-        rows = certify_photographs('x2_split_0.5', small, tmp_path, terms)
-        return rows[rows['method'] == 'B0 learned']
 
+def test_certified_rows_of_the_maps(small, tmp_path, monkeypatch):
     computed = []
     monkeypatch.setattr(rssr.certifying, 'squared_norm',
                         lambda *a, **k: computed.append(a) or squared_norm(*a, **k))
-    first = learned()
-    assert len(first) == 6 and len(computed) == 3            # a norm a map, not a photograph
-    assert (first['draws'] == 0).all() and set(first['model']) == {'learned linear'}
+    monkeypatch.setattr(rssr.certifying, '_NORMS', {})
+    rows = learned(small, tmp_path)
+    maps = [estimator_hash(load_model(f'x2_linear_{e:g}')) for e in (0., .0005, .002)]
+    assert len(rows) == 6 and len(computed) == len({*maps})  # a norm a map, not a photograph
+    assert (rows['draws'] == 0).all() and set(rows['model']) == {'learned linear'}
+    assert learned(small, tmp_path).equals(rows) and len(computed) == len({*maps})
     f = load_model('x2_linear_0.0005')                       # for .0007, nothing nearer ships
     A, y, x = problem(f, small.images[:1].float()/255, Downsampling(2))
     exact = linear_certificate(A, y, .0007, x)
-    row = first[(first['photograph'] == 'a') & (first['eps_rel'] == .0007)].iloc[0]
+    row = rows[(rows['photograph'] == 'a') & (rows['eps_rel'] == .0007)].iloc[0]
     assert row['psnr'] == pytest.approx(exact.psnr, abs=1e-3)
-    assert learned().equals(first) and len(computed) == 3
 
-    def other(name):
-        "A map that has changed."
-        model = load_model(name)
-        if '_linear_' in name: model.constants += .1
+
+def test_a_changed_map_is_certified_anew(small, tmp_path, monkeypatch):
+    first = learned(small, tmp_path)
+
+    def changed(name, *where):
+        "A model; of a map, another."
+        model = load_model(name, *where)
+        if isinstance(model, LearnedLinear): model.constants += .1
         return model
 
-    monkeypatch.setattr(rssr.certifying, 'load_model', lambda name, *a: other(name))
-    second = learned()
+    monkeypatch.setattr(rssr.certifying, 'load_model', changed)
+    second = learned(small, tmp_path)
     assert set(second['weights']).isdisjoint(first['weights'])
     assert not np.allclose(second['psnr'], first['psnr'])
     jobs = [json.loads(path.read_text()) for path in (tmp_path/'jobs').iterdir()]
