@@ -205,8 +205,6 @@ def _shipped_maps(
 #| code-fold: true
 _NORMS: dict[tuple, float] = {}       # by hash of the map, place of the attack and shape
 
-# %% ../nbs/21_certifying.ipynb #c5bf44e1
-#| code-fold: true
 class _Learned(_Certifier):
     "Certificates of the learned linear maps: exact."
     def __init__(

@@ -53,8 +53,7 @@ class TrainConfig:
     compile: bool = False             # by torch.compile: pays from some hundred steps on
     seed: int = 0                     # of weights, order, crops, noise and attacks
 
-    def __post_init__(self):
-        _check_config(self)
+    def __post_init__(self): _check_config(self)
 
     @property
     def architecture(self) -> dict[str, Any]:
@@ -63,8 +62,7 @@ class TrainConfig:
         if self.bound:
             return dict(scale=self.scale, bound=self.bound, activation=self.activation)
         front = self.scale if self.projection else 0
-        form = dict(residual=self.residual, projection=front)
-        return form | dict(activation=self.activation)
+        return dict(residual=self.residual, projection=front, activation=self.activation)
 
     @property
     def draws(self) -> int:
