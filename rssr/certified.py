@@ -164,7 +164,8 @@ def _style(
     i: int,                   # its number
 ) -> dict:                    # for plot
     "Interpolation in black; each method has its colour in all figures."
-    if method.startswith('B0 '): return dict(color='black', ls=[':', '-.', '--'][i%3], lw=1.2)
+    if method.startswith('B0 '):
+        return dict(color='black', ls=[':', '-.', '--', '-'][i%4], lw=1.2)
     colour = list(METHODS)[::-1].index(method)
     return dict(color=f'C{colour}', marker='.', lw=1.6 if method == 'B7' else 1)
 
