@@ -209,7 +209,7 @@ def test_methods_join_each_other(data: Path, tmp_path: Path, capsys) -> None:
     jobs = written(out)
     text = run(data, out, *options, 'B6')
     assert '| B6 |' in text and '| B7 |' in text
-    assert 'B7 is above the best interpolation' in text
+    assert 'B7 is above the best linear map' in text
     assert jobs.items() <= written(out).items()
     csv = pd.read_csv(out/'certificates.csv')
     assert {'B6', 'B7', 'B0 bicubic'} <= set(csv['method'])
@@ -341,6 +341,7 @@ def test_radius_0_alone(data: Path, tmp_path: Path, capsys) -> None:
 def test_crossing_of_radii_in_any_order(data: Path, tmp_path: Path) -> None:
     """Defect 15: .0002 instead of .002."""
     rows = read_certificates(RESULTS/'x2_certificates')
+    rows = rows[rows['method'] != 'B0 learned']            # which it is below everywhere
     reach = crossing(rows, 'B7')
     assert .002 < reach < .005
     assert crossing(rows.sample(frac=1, random_state=0), 'B7') == pytest.approx(reach, rel=1e-12)
