@@ -163,7 +163,7 @@ def _style(
     method: str,              # of a curve
     i: int,                   # its number
 ) -> dict:                    # for plot
-    "Interpolation in black; each method has its colour in all figures."
+    "Linear maps in black; each method has its colour in all figures."
     if method.startswith('B0 '):
         return dict(color='black', ls=[':', '-.', '--', '-'][i%4], lw=1.2)
     colour = list(METHODS)[::-1].index(method)
@@ -182,7 +182,7 @@ def _draw_curves(
 def certificate_figure(
     runs: dict[str, pd.DataFrame],    # rows of one model each, by title
 ) -> Figure:
-    "Mean certified PSNR against eps_rel, one panel a title: interpolation in black."
+    "Mean certified PSNR against eps_rel, one panel a title: linear maps in black."
     fig = Figure(figsize=(6.5, 3.1*len(runs)), layout='constrained')
     panels = fig.subplots(len(runs), squeeze=False)[:, 0]
     for ax, (title, rows) in zip(panels, runs.items()):

@@ -161,8 +161,10 @@ class _Certifier(Protocol):
 
 # %% ../nbs/21_certifying.ipynb #22bd64a9
 #| code-fold: true
-class _Interpolation(_Certifier):
-    "Certificates of interpolation: exact."
+class _Exact(_Certifier):
+    "Certificates without draws."
+    model = ''                        # what the rows call it
+
     def __init__(
         self,
         operator: Downsampling,       # how photographs are measured
@@ -173,10 +175,14 @@ class _Interpolation(_Certifier):
         self.where = where
         self.eps_rels = eps_rels
         self.device = 'cpu'
-        self.methods = [f'B0 {kind}' for kind in KINDS if kind != 'lowres']
         self.identity = dict(
-            model='interpolation', weights='', scale=operator.scale, where=where,
+            model=self.model, weights='', scale=operator.scale, where=where,
             sigma=0., draws=0, alpha=0., seed=0, version=__version__, randomness='')
+
+class _Interpolation(_Exact):
+    "Certificates of interpolation."
+    model = 'interpolation'
+    methods = [f'B0 {kind}' for kind in KINDS if kind != 'lowres']
 
     def find(self, photograph, methods, state, bar):
         found = []
@@ -205,28 +211,19 @@ def _shipped_maps(
 #| code-fold: true
 _NORMS: dict[tuple, float] = {}       # by hash of the map, place of the attack and shape
 
-class _Learned(_Certifier):
-    "Certificates of the learned linear maps: exact."
-    def __init__(
-        self,
-        operator: Downsampling,       # how photographs are measured
-        where: str,                   # what is attacked: the 'input' or the 'measurement'
-        eps_rels: Sequence[float],    # relative radii
-    ):
-        self.operator = operator
-        self.where = where
-        self.eps_rels = eps_rels
-        self.device = 'cpu'
+class _Learned(_Exact):
+    "Certificates of the learned linear maps, at each radius of the one for it."
+    model = 'learned linear'
+
+    def __init__(self, operator, where, eps_rels):
+        super().__init__(operator, where, eps_rels)
         names = _shipped_maps(operator, where)
         self.maps = {name: load_model(name) for name in names.values()}
         self.hashes = {name: str(estimator_hash(f)) for name, f in self.maps.items()}
         self.methods = ['B0 learned'] if 0. in names else []
         nearest = {r: max((s for s in names if s <= r), default=0.) for r in eps_rels}
         self.names = {eps_rel: names.get(r, '') for eps_rel, r in nearest.items()}
-        weights = content_hash(*self.hashes.values())
-        self.identity = dict(
-            model='learned linear', weights=weights, scale=operator.scale,
-            where=where, sigma=0., draws=0, alpha=0., seed=0, version=__version__, randomness='')
+        self.identity['weights'] = content_hash(*self.hashes.values())
 
     def _squared_norm(self, name, A, shape):
         "Bound of the squared norm of a map after the lift, computed once."
