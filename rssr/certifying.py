@@ -228,7 +228,7 @@ class _Learned(_Exact):
     def _squared_norm(self, name, A, shape):
         "Bound of the squared norm of a map after the lift, computed once."
         key = self.hashes[name], self.where, *shape
-        if key not in _NORMS: _NORMS[key] = squared_norm(A, shape, STD, slack=1e-3)
+        if key not in _NORMS: _NORMS[key] = squared_norm(A, shape, STD, slack=2e-3)
         return _NORMS[key]
 
     def find(self, photograph, methods, state, bar):

@@ -223,7 +223,7 @@ def test_certification_survives_kill_9(tmp_path):
     old = resumed['seconds'] == 12345
     assert set(resumed.loc[old, 'run']) == {path.stem for path in done}    # not computed again
     pd.testing.assert_frame_equal(figures(resumed), figures(read_certificates(whole)))
-    assert len(resumed) == 3*5*6                          # photographs, methods, radii
+    assert len(resumed) == 3*6*6                          # photographs, methods, radii
     assert (killed/'table.md').read_text() == (whole/'table.md').read_text()
     assert names_in(killed) == ['certificates.csv', 'figure.png', 'jobs', 'table.md']
 
