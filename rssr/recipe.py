@@ -32,7 +32,7 @@ class TrainConfig:
     name: str = 'model'               # file name of the result
     scale: int = 2                    # upsampling factor
     sigma_f: float = 0.               # noise in training
-    eps_rel: float = 0.               # radius of the adversary
+    eps_rel: float = 0.               # radius of the adversary; beside maps the largest
     threat: str = 'input'             # where noise and attack are: input or measurement
     attack_iterations: int = 5        # gradient steps of the adversary
     attack_step: float | None = None  # in multiples of eps; 2.5/iterations by default
@@ -124,9 +124,12 @@ def _check_maps(cfg: TrainConfig) -> None:
     if bool(cfg.maps) != (cfg.loss == 'log'):
         raise ValueError(f"loss='log' and maps go together: they are {cfg.loss!r} and {cfg.maps!r}")
     if not cfg.maps: return
-    if cfg.sigma_f or cfg.eps_rel or cfg.bound or cfg.projection or cfg.threat != 'input':
-        raise ValueError(f'maps={cfg.maps!r} goes with neither sigma_f, eps_rel, bound, projection '
-                         'nor another threat: the network meets all radii of its maps')
+    if cfg.sigma_f or cfg.bound or cfg.projection or cfg.threat != 'input':
+        raise ValueError(f'maps={cfg.maps!r} goes with neither sigma_f, bound, projection '
+                         'nor another threat')
+    if cfg.eps_rel not in TOLD_RADII:
+        raise ValueError(f'eps_rel={cfg.eps_rel} is no radius of a map: beside maps it is the '
+                         f'largest that is met, one of {TOLD_RADII}')
 
 def _check_config(
     cfg: TrainConfig,     # recipe
@@ -291,12 +294,14 @@ FLAT = 5e-4                        # error at which the logarithm bends, normali
 
 def _told(
     f: Refined,                    # the network
+    largest: float,                # eps_rel up to which it meets its radii
     images: int,                   # in the batch
     generator: torch.Generator,    # goes on
 ) -> tuple[Tensor, Tensor]:        # radius eps_rel (N, 1, 1, 1), level (N,)
     "What each crop meets, and what the network is told of it: in a quarter of cases nothing."
     radii = f.mixture.new_tensor(f.radii)
-    which = draw_integers(len(f.radii), (images, 1, 1, 1), generator, radii).flatten()
+    met = f.level_of(largest) + 1
+    which = draw_integers(met, (images, 1, 1, 1), generator, radii).flatten()
     silent = draw_integers(4, (images, 1, 1, 1), generator, radii).flatten() == 0
     level = torch.where(silent, len(f.radii), which)
     return radii[which].view(-1, 1, 1, 1), level
@@ -310,11 +315,14 @@ def _log_error(
     "The logarithm of the error of each crop at its own radius. TypeError for another network."
     if not isinstance(f, Refined): raise TypeError("loss='log' needs a Refined network: set maps")
     y, x = pair(_in_some_orientation(p, generator), Downsampling(cfg.scale))
-    eps_rel, level = _told(f, len(p), generator)
-    eps = eps_rel*y[0].numel()**.5
-    with frozen(f):
-        e = steepest(lambda z: f.at(z, level), y, x, eps, cfg.attack_iterations, generator)
-    return (mse(f.at(y + e, level), x) + FLAT).log()
+    eps_rel, level = _told(f, cfg.eps_rel, len(p), generator)
+    z = y
+    if cfg.eps_rel:
+        eps = eps_rel*y[0].numel()**.5
+        with frozen(f), _precision(y, cfg):
+            z = y + steepest(lambda z: f.at(z, level), y, x, eps, cfg.attack_iterations, generator)
+    with _precision(y, cfg): out = f.at(z, level)
+    return (mse(out.float(), x) + FLAT).log()
 
 # %% ../nbs/11_recipe.ipynb #d77bd0a2
 def training_loss(

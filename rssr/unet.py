@@ -320,6 +320,18 @@ class _Refined(nn.Module):
         self.front = Interpolation(form['scale'], 'lowres')
         self.to(memory_format=torch.channels_last)
 
+    def blend(
+        self,
+        v: Tensor,                # small images (N, 3, h, w)
+        candidates: Tensor,       # what each map makes of them, (N, 3, maps, phases, h, w)
+        level: Tensor,            # what each is told, (N,), whole numbers
+    ) -> Tensor:                  # large images (N, 3, scale*h, scale*w)
+        "The candidates, weighed place by place, and what is added."
+        added, moved = self.decision(v, level)
+        weights = self.mixture[level][..., None, None] + moved
+        mixed = (candidates*weights[:, None, :, None]).sum(2)
+        return F.pixel_shuffle(mixed.flatten(1, 2) + added, self.front.scale)
+
     def at(
         self,
         y: Tensor,                # inputs (N, 3, h, w), normalised
@@ -327,10 +339,7 @@ class _Refined(nn.Module):
     ) -> Tensor:                  # (N, 3, h, w), normalised
         "The reconstruction at levels that may differ."
         v = _exactly(self.front, y)
-        added, moved = self.decision(v, level)
-        weights = self.mixture[level][..., None, None] + moved
-        mixed = (self.maps(v)*weights[:, None, :, None]).sum(2)
-        return F.pixel_shuffle(mixed.flatten(1, 2) + added, self.front.scale)
+        return self.blend(v, _exactly(self.maps, v), level)
 
     def forward(self, y: Tensor) -> Tensor:
         "The reconstruction; never clipped."
@@ -374,7 +383,9 @@ class Refined(_Refined):
     def folded(self, precision: str = 'float32') -> 'Refined':
         "A copy in evaluation mode, without parameter gradients. ValueError for bfloat16."
         if precision != 'float32': raise ValueError(f'precision={precision!r}: use float32')
-        return copy.deepcopy(self).eval().requires_grad_(False)
+        f = copy.deepcopy(self).eval()
+        vars(f).pop('blend', None)                        # compiled, with other weights
+        return f.requires_grad_(False)
 
 # %% ../nbs/06_unet.ipynb #38f6d0ab
 Network = UNet | Refined          # what is trained

@@ -125,7 +125,8 @@ def test_a_killed_worker_is_named_and_its_jobs_are_taken_up(tmp_path):
     alone = [sys.executable, '-c', code, *EVALUATION, '--out', str(tmp_path/'alone')]
     subprocess.run(alone, env=ONE_THREAD, check=True)
     shared, alone = (read_results(tmp_path/name) for name in ('shared', 'alone'))
-    pd.testing.assert_frame_equal(figures(shared), figures(alone), check_exact=True)
+    # Each process measures how many images it takes fastest in one call, so the last digits differ.
+    pd.testing.assert_frame_equal(figures(shared), figures(alone), rtol=1e-4)
 
 
 @pytest.mark.slow
