@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SIGMA_FS', 'EPS_RELS', 'FAMILIES', 'GRID', 'LINEAR_SIGMAS', 'LINEAR_RADII', 'thesis_family', 'residual_family',
-           'projected_family', 'split_family', 'family', 'train_grid', 'grid_models', 'grid_command', 'rssr_grid',
-           'linear_name', 'linear_command', 'rssr_linear']
+           'projected_family', 'split_family', 'refined_family', 'family', 'train_grid', 'grid_models', 'grid_command',
+           'rssr_grid', 'linear_name', 'linear_command', 'rssr_linear']
 
 # %% ../nbs/13_grid.ipynb #e3168e54
 import fnmatch
@@ -147,12 +147,42 @@ def split_family(
             precision='bfloat16',
         )
 
+# %% ../nbs/13_grid.ipynb #622df1e6
+def refined_family(
+    scale: int,               # 2 or 4
+) -> Iterator[TrainConfig]:   # 2
+    "On the learned linear maps (@eq-refined): clean, and from there against all radii."
+    clean = TrainConfig(
+        name=f'x{scale}_refined_clean',
+        scale=scale,
+        maps=f'x{scale}_linear',
+        loss='log',
+        epochs=80,
+        batch_size=8,
+        lr=2e-3 if scale == 2 else 1e-3,
+        schedule='onecycle',
+        ema=.99,
+        precision='bfloat16',
+        compile=True,
+    )
+    yield clean
+    yield replace(
+        clean,
+        name=f'x{scale}_refined',
+        init=clean.name,
+        eps_rel=.2,
+        attack_iterations=4,
+        epochs=60,
+        lr=1.5e-3 if scale == 2 else 1e-3,
+    )
+
 # %% ../nbs/13_grid.ipynb #2d18219a
 FAMILIES = dict(
     thesis=thesis_family,
     residual=residual_family,
     projected=projected_family,
     split=split_family,
+    refined=refined_family,
 )
 
 def _grid() -> dict[str, TrainConfig]:
@@ -174,6 +204,7 @@ def family(
         raise ValueError(f'{name!r} is no model of the grid: see {some}, ...')
     cfg = GRID[name]
     if cfg.bound: return 'split'
+    if cfg.maps: return 'refined'
     if cfg.projection: return 'projected'
     return 'residual' if cfg.residual else 'thesis'
 

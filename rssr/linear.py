@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from scipy.linalg import eigvalsh_tridiagonal
 from torch import Tensor, nn
+from torch.nn.grad import conv2d_input
 
 from .core import double
 from .data import Crops, Photographs, batches
@@ -224,6 +225,31 @@ def _planes(
     padded = F.pad(small, (support//2,)*4, mode='replicate')
     return padded.flatten(0, 1)[:, None]
 
+# %% ../nbs/05_linear.ipynb #ffbdcb7e
+#| code-fold: true
+class _Filtered(torch.autograd.Function):
+    "Filters on planes; back it goes by filters too, in float32 faster than PyTorch's own way."
+
+    @staticmethod
+    def forward(planes: Tensor, filters: Tensor) -> Tensor:
+        "(N, 1, H, W) and (filters, 1, support, support): (N, filters, h, w)."
+        return F.conv2d(planes, filters)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        "Keep the filters."
+        ctx.save_for_backward(inputs[1])
+        ctx.given = inputs[0].shape
+
+    @staticmethod
+    def backward(ctx, gradient):
+        "To the planes; the filters are fitted and want none."
+        filters, = ctx.saved_tensors
+        if gradient.dtype == torch.float64:
+            return conv2d_input(ctx.given, filters, gradient), None
+        turned = filters.flip(2, 3).transpose(0, 1)
+        return F.conv2d(gradient, turned, padding=turned.shape[-1] - 1), None
+
 # %% ../nbs/05_linear.ipynb #81fffc6a
 class LearnedLinear(nn.Module):
     """One filter and one constant for each of the `scale*scale` pixels that a pixel of the small
@@ -250,7 +276,7 @@ class LearnedLinear(nn.Module):
     def linear(self, e: Tensor) -> Tensor:
         "What a change of the input does to the estimate, both (N, 3, h, w): the filters alone."
         planes = _planes(self.front(e), self.support)
-        phases = F.conv2d(planes, self.filters.to(e)[:, None])
+        phases = _Filtered.apply(planes, self.filters.to(e)[:, None])
         return F.pixel_shuffle(phases, self.scale).view_as(e)
 
     def forward(self, y: Tensor) -> Tensor:

@@ -41,6 +41,7 @@ from .models import estimator_hash, list_models, load_card, load_model, noise_of
 from .operators import Downsampling, Threat, lifted, problem
 from .rows import JobFolder, Layout, add_job, check_apart, publish, read_rows, turns
 from .smoothing import Noise, Smoothed, fastest_batch, smooth
+from .unet import Refined
 from .units import Estimator, is_affine, is_linear, radius
 
 # %% ../nbs/15_sweep.ipynb #13f1a1a5
@@ -53,11 +54,22 @@ class Subject:
     perturb: str = 'attack'                # 'attack' or 'noise'
     sigma_f: float = 0.                    # noise it was trained with, normalised units
     eps_train: float = 0.                  # relative radius it was trained against
+    told: bool = False                     # it is Refined, and is told the radius that it meets
 
     @property
     def weights(self) -> str:              # 16 hexadecimal digits; '' for a plain function
         "Hash of the parameters as they are now; nothing may be reused of what has none."
         return estimator_hash(self.f) or ''
+
+    def meeting(
+        self,
+        eps_rel: float,                    # relative radius
+    ) -> 'Subject':                        # this one, or what it becomes once it is told
+        "Whoever is attacked there: told the next larger of its radii, or else the largest."
+        if not self.told: return self
+        assert isinstance(self.f, Refined)
+        larger = [known for known in self.f.radii if known >= eps_rel]
+        return replace(self, f=self.f.told(min(larger, default=max(self.f.radii))))
 
 # %% ../nbs/15_sweep.ipynb #a6ffd34a
 #| code-fold: true
@@ -105,6 +117,8 @@ def _of_model(
     s = Subject(card['name'], f.folded().to(device), **trained)
     if is_affine(f): return [s]
     s.sigma_gs = tuple(sorted({0., *(sigma_gs or [noise_of(card)])}))
+    if isinstance(f, Refined) and card['eps_rel']:
+        return [s, replace(s, name=f'{s.name}, told', told=True)]
     if card['sigma_f'] or card['eps_rel']: return [s]
     return [s, replace(s, name=f'{s.name}, noise', sigma_gs=(0.,), perturb='noise')]
 
@@ -361,9 +375,9 @@ def _tasks(
     "What is asked for: each subject at each radius, at all its levels."
     tasks = []
     for s in who:
-        weights = s.weights
         for eps_rel in map(float, eps_rels):
-            tasks.append(_Task(s, eps_rel, _levels(s, weights, eps_rel, setting)))
+            met = s.meeting(eps_rel)
+            tasks.append(_Task(met, eps_rel, _levels(met, met.weights, eps_rel, setting)))
     return tasks
 
 def _part(

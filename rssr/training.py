@@ -45,7 +45,7 @@ from .models import load_card, load_model, save_model
 from .operators import Downsampling, ForwardOperator, Threat, pair, problem
 from .recipe import TOLD_RADII, TrainConfig, learning_rate, steepest, training_loss
 from .smoothing import Noise, smooth
-from .unet import Network, Refined, UNet, network
+from .unet import Network, Refined, network
 from .units import Estimator, to_pixels
 
 # %% ../nbs/12_training.ipynb #599007e4
@@ -421,7 +421,7 @@ def _diverged(
 
 # %% ../nbs/12_training.ipynb #0d5f3f50
 WATCHED = 16                         # photographs
-WATCH_STEPS = 5                      # gradients
+WATCH_STEPS = 10                     # gradients
 WATCH_EVERY = 10                     # epochs
 
 def gains(

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .linear import Interpolation, LearnedLinear, _planes
+from .linear import Interpolation, LearnedLinear, _Filtered, _planes
 from .units import STD
 
 # %% ../nbs/06_unet.ipynb #814b3948
@@ -261,7 +261,7 @@ class _Maps(nn.Module):
         "What each makes of small images (N, 3, h, w): (N, 3, maps, phases, h, w)."
         n, _, h, w = v.shape
         scale, support = self.form
-        out = F.conv2d(_planes(v, support), self.filters, self.constants)
+        out = _Filtered.apply(_planes(v, support), self.filters) + self.constants[:, None, None]
         return out.view(n, 3, -1, scale**2, h, w)
 
 # %% ../nbs/06_unet.ipynb #82abf15d
@@ -276,11 +276,10 @@ class _Decision(nn.Module):
         blocks: int,              # of two convolutions each
     ):
         super().__init__()
-        self.fold = max(1, 4//scale)                      # works at a quarter of the full side
         self.parts = [3*scale**2, maps]                   # what is added, and the weights
-        self.head = nn.Conv2d(3*self.fold**2, channels, 3, padding=1)
+        self.head = nn.Conv2d(3, channels, 3, padding=1)
         self.blocks = nn.ModuleList(_LevelBlock(channels, maps + 1) for _ in range(blocks))
-        self.tail = nn.Conv2d(channels, sum(self.parts)*self.fold**2, 1)
+        self.tail = nn.Conv2d(channels, sum(self.parts), 1)
         _start_at_zero(self.tail)
 
     def forward(
@@ -289,14 +288,9 @@ class _Decision(nn.Module):
         level: Tensor,            # what each is told, (N,), whole numbers
     ) -> tuple[Tensor, ...]:      # (N, 3*scale**2, h, w), and (N, maps, h, w) that add to zero
         "What is added, and what is moved."
-        h, w = v.shape[-2:]
-        if h%self.fold or w%self.fold:
-            v = F.pad(v, (0, -w%self.fold, 0, -h%self.fold), mode='replicate')
-        z = F.pixel_unshuffle(v, self.fold).contiguous(memory_format=torch.channels_last)
-        z = self.head(z)
+        z = self.head(v.contiguous(memory_format=torch.channels_last))
         for block in self.blocks: z = block(z, level)
-        out = F.pixel_shuffle(self.tail(z).float().contiguous(), self.fold)[..., :h, :w]
-        added, moved = out.split(self.parts, 1)
+        added, moved = self.tail(z).float().split(self.parts, 1)
         return added, moved - moved.mean(1, keepdim=True)
 
 # %% ../nbs/06_unet.ipynb #3b82a3db
@@ -355,10 +349,11 @@ class Refined(_Refined):
         scale: int,               # upsampling factor that made the input
         radii: Sequence[float],   # eps_rel that the maps are for
         support: int = 9,         # side of their filters, odd
-        channels: int = 40,       # of the residual network
-        blocks: int = 5,          # of two convolutions each
+        channels: int = 0,        # of the residual network; 0: 16*scale
+        blocks: int = 2,          # of two convolutions each
         told: float | None = None,  # which of the radii to expect; None: any
     ):
+        channels = channels or 16*scale
         super().__init__(dict(maps=len(radii), scale=scale, support=support), channels, blocks)
         self.radii = [*map(float, radii)]
         form = dict(scale=scale, support=support, channels=channels, blocks=blocks)

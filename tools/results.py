@@ -9,6 +9,7 @@ older networks or of an older version go. Hours on 2 CPU cores.
 from __future__ import annotations
 
 import argparse
+import itertools
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
+from torch import Tensor
 
 from rssr.adaptive import ATTACKS, Attack
 from rssr.attacks import Ascent
@@ -31,12 +33,22 @@ from rssr.certifying import (
 from rssr.core import write_file
 from rssr.data import Crops, Photographs, distinct, find_images, holdout, open_photographs
 from rssr.evaluation import choose_sigma_g
-from rssr.grid import GRID, family, linear_command
+from rssr.grid import GRID, family, linear_command, linear_name
 from rssr.models import list_models, load_card, load_model, noise_of, operator_of, threat_of
-from rssr.operators import problem
+from rssr.operators import Downsampling, Threat, pair, problem
 from rssr.smoothing import Noise
-from rssr.sweep import HEADLINE, Setting, subjects, sweep, write_results
+from rssr.sweep import (
+    HEADLINE,
+    LINEAR,
+    Setting,
+    Subject,
+    subjects,
+    sweep,
+    write_results,
+)
 from rssr.training import train_folder
+from rssr.unet import Refined
+from tools.strength import psnr_under_each
 
 RESULTS = Path(__file__).resolve().parents[1]/'nbs'/'results'
 RADII = (0., .01, .02, .05, .1, .2)
@@ -53,6 +65,13 @@ class Source:
     def val(self, images: int) -> Photographs | Crops:
         "So many photographs that nothing was chosen on, evenly spread."
         return open_photographs(find_images(self.data, 'val'), images=images)
+
+    def fresh(self, images: int) -> Photographs | Crops:
+        "So many of val, evenly spread over those that are not in the tables of 24."
+        tables = set(self.val(24).names)
+        others = [file for file in find_images(self.data, 'val')
+                  if Photographs([file]).names[0] not in tables]
+        return open_photographs(others, images=images)
 
     @property
     def label(self) -> str:
@@ -186,6 +205,65 @@ def sigma_g(source: Source) -> None:
     finish('sigma_g_by_radius', pd.concat(anew), write_results)
 
 
+# ---------------------------------------------------------------- the bar
+
+ONE_MAP = .05     # radius of the single map that stands beside the single network
+
+
+def beside_the_bar(
+    scale: int,        # 2 or 4
+    eps_rel: float,    # relative radius
+    device: str,       # cpu, cuda, ...
+) -> list[Subject]:    # not the interpolations
+    "The map of the radius, the single map, and the networks on the maps."
+    maps = {linear_name(scale, Threat(known)) for known in (eps_rel, ONE_MAP)}
+    networks = [f'x{scale}_refined']
+    if eps_rel <= .01: networks.append(f'x{scale}_refined_clean')
+    found = subjects([*sorted(maps), *networks], scale, device)
+    return [s for s in found if s.name not in LINEAR and s.perturb == 'attack']
+
+
+def fresh(source: Source) -> None:
+    "Networks beside the learned maps, on sixty photographs that are in no table of 24."
+    photos = source.fresh(60)
+    for scale in (2, 4):
+        setting = Setting(scale, attacks=ATTACKS['strongest'], device=source.device)
+        name = f'x{scale}_fresh'
+        found = []
+        for eps_rel in RADII:
+            who = beside_the_bar(scale, eps_rel, source.device)
+            found.append(sweep(who, photos, RESULTS/name, setting, (eps_rel,), source.label))
+        finish(name, pd.concat(found), write_results)
+
+
+def attack_fresh(
+    p: Tensor,          # a photograph (1, 3, h, w), pixels in [0,1]
+    scale: int,         # 2 or 4
+    eps_rel: float,     # relative radius, which the network is told
+) -> Iterator[dict]:    # one row an attack
+    "How low each attack gets the network on the maps."
+    f = load_model(f'x{scale}_refined')
+    assert isinstance(f, Refined)
+    y, x = pair(p, Downsampling(scale))
+    found = psnr_under_each(f.told(eps_rel).folded(), y, x, Threat(eps_rel))
+    for attack, psnr in found.items():
+        yield dict(scale=scale, eps_rel=eps_rel, attack=attack, psnr=f'{psnr:.4f}')
+
+
+def fresh_attacked(source: Source) -> None:
+    "Other attacks on the networks on the maps: four of the sixty photographs."
+    kept = RESULTS/'fresh_attacked.csv'
+    rows = pd.read_csv(kept).to_dict('records') if kept.exists() else []
+    done = {(row['scale'], row['eps_rel'], row['content']) for row in rows}
+    crops = distinct(source.fresh(60))
+    for image, scale, eps_rel in itertools.product(range(0, 60, 16), (2, 4), (.01, .05, .2)):
+        about = dict(photograph=crops.names[image], content=crops.contents[image])
+        if (scale, eps_rel, about['content']) in done: continue
+        p = crops[image][None].float()/255
+        rows += (about | row for row in attack_fresh(p, scale, eps_rel))
+        write_file(kept, pd.DataFrame(rows).to_csv(index=False).encode())
+
+
 # ---------------------------------------------------------------- certificates
 
 def certify_into(
@@ -308,7 +386,8 @@ def linear(source: Source) -> None:
 
 
 PARTS = (imagenet_sample, ablation, adaptive, measurement, embedded, choice, sigma_g,
-         certificates, certificates_by_t, front, certificates_attacked, start, linear)
+         certificates, certificates_by_t, front, certificates_attacked, start, linear, fresh,
+         fresh_attacked)
 
 
 def main(argv: list[str] | None = None) -> None:
