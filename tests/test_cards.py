@@ -13,11 +13,12 @@ from rssr.models import list_models, load_card, load_model, model_path, operator
 from rssr.operators import pair
 from rssr.recipe import TrainConfig
 from rssr.training import TrainState, load_checkpoint, save_checkpoint, train, validate
-from rssr.unet import SplitUNet, network
+from rssr.unet import Refined, SplitUNet, network
 
 MODELS = list_models()
 KEYS = ('name', 'scale', 'architecture', 'config', 'data', 'images_seen', 'units', 'sha256')
-PARAMETERS = {2: 482_924, 4: 483_536}  # of split networks, by scale
+SPLIT = {2: 482_924, 4: 483_536}       # parameters, by scale
+REFINED = {2: 39_420, 4: 154_848}
 
 
 @pytest.mark.parametrize('name', MODELS)
@@ -45,7 +46,9 @@ def test_card_agrees_with_its_recipe(name):
 def test_model(name):
     assert model_path(name).stat().st_size < 1.1e6
     f, card = load_model(name, 'cpu'), load_card(name)
-    expected = PARAMETERS[card['scale']] if isinstance(f, SplitUNet) else 486_571
+    expected = 486_571
+    if isinstance(f, SplitUNet): expected = SPLIT[card['scale']]
+    if isinstance(f, Refined): expected = REFINED[card['scale']]
     assert sum(weights.numel() for weights in f.parameters()) == expected
     assert not any(module.training for module in f.modules())
     assert {weights.device.type for weights in f.parameters()} == {'cpu'}
