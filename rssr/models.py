@@ -70,7 +70,8 @@ def _is_map(
 ) -> bool:
     "Whether its card says that it is a learned linear map."
     try:
-        return 'support' in json.loads(weights.with_suffix('.json').read_text())['architecture']
+        architecture = json.loads(weights.with_suffix('.json').read_text())['architecture']
+        return set(architecture) == {'scale', 'support'}
     except (OSError, ValueError, LookupError, TypeError):
         return False
 

@@ -69,6 +69,9 @@ def test_figures_on_the_embedded_photographs():
             assert found[key] == pytest.approx(cards[name]['embedded'][key], rel=1e-4), (name, key)
 
 
+LATER = ('photographs', 'photographs_held_out', 'start')    # entries that came later
+
+
 def without(config):
     "A recipe as it was before it had a field that came later."
     return {key: value for key, value in config.items() if key != 'threat'}
@@ -78,7 +81,8 @@ def without(config):
 def test_a_run_of_an_older_version_is_the_same_recipe(name, tmp_path):
     card = load_card(name)
     config = without(card['config'])
-    save_model(load_model(name), tmp_path/f'{name}.safetensors', card | dict(config=config))
+    older = {key: value for key, value in card.items() if key not in LATER}
+    save_model(load_model(name), tmp_path/f'{name}.safetensors', older | dict(config=config))
     few = embedded_photographs().images[:1]
     photos, val = Crops(few, ['a']), Crops(few, ['b'])
     found = train(TrainConfig(**config), photos, val, tmp_path)
