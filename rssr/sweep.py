@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['HEADLINE', 'LINEAR', 'IDENTITY', 'COLUMNS', 'FLOOR', 'TRANSFER', 'DRAWS', 'OWN', 'Subject', 'subjects', 'Setting',
            'perturbed', 'read_results', 'write_results', 'generators', 'Worst', 'Case', 'worst_inputs', 'case_of',
-           'sweep', 'summary']
+           'sweep', 'summary', 'at_worst']
 
 # %% ../nbs/15_sweep.ipynb #b702b5d2
 import json
@@ -582,3 +582,15 @@ def summary(
     own = rows['run'].where(rows['weights'] == '', '')      # two plain functions are two lines
     groups = rows.groupby([*IDENTITY, own], sort=False)
     return pd.DataFrame([_line(group) for _, group in groups])
+
+# %% ../nbs/15_sweep.ipynb #a1e35060
+def at_worst(
+    rows: pd.DataFrame,       # of sweep or read_results, each estimator at one smoothing level
+) -> pd.DataFrame:            # each (PSNR by photograph) and psnr (their mean), dB
+    "Of each photograph the lowest PSNR of any attack, indexed by model and eps_rel."
+    lines = summary(rows[rows['perturb'] == 'attack'])
+    found = {}
+    for key, some in lines.groupby(['model', 'eps_rel']):
+        each = pd.concat(list(some['each']), axis=1).min(axis=1)
+        found[key] = dict(each=each, psnr=each.mean())
+    return pd.DataFrame(found).T
