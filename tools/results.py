@@ -261,7 +261,7 @@ def fresh_attacked(source: Source) -> None:
     rows = pd.read_csv(kept).to_dict('records') if kept.exists() else []
     done = {(row['scale'], row['eps_rel'], row['content']) for row in rows}
     crops = distinct(source.fresh(60))
-    for image, scale, eps_rel in itertools.product(range(0, 60, 30), (2, 4), (.02, .2)):
+    for image, scale, eps_rel in itertools.product(range(0, 60, 30), (2, 4), (.02, .05, .1, .2)):
         about = dict(photograph=crops.names[image], content=crops.contents[image])
         if (scale, eps_rel, about['content']) in done: continue
         p = crops[image][None].float()/255
