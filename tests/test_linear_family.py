@@ -27,7 +27,7 @@ from rssr.sweep import Setting, perturbed, subjects, sweep
 from rssr.units import STD
 
 RESULTS = Path(__file__).parents[1]/'nbs'/'results'
-SMALL = ['--sigmas', '0,.05,.2', '--size', '48', '--scales', '2']
+SMALL = ['--sigmas', '0,.05,.2', '--size', '48', '--scales', '2', '--rounds', '3']
 
 
 @pytest.fixture(scope='module')
@@ -89,11 +89,16 @@ def test_the_second_run_gives_identical_bytes(photographs, maps, tmp_path):
 
 def test_the_card_is_the_best_row_of_its_radius(maps):
     table = pd.read_csv(maps/'choice.csv')
-    assert list(table) == ['scale', 'where', 'sigma', 'eps_rel', 'psnr', 'n']
+    assert list(table) == ['scale', 'where', 'fit', 'sigma', 'eps_rel', 'psnr', 'n',
+                           'headroom']
+    played = table[table['fit'] == 'minimax']
+    assert (played['headroom'] > -.001).all() and (played['eps_rel'] > 0).all()
+    assert len(played) == len(names(2)) - 1
     for (where, eps_rel), rows in table.groupby(['where', 'eps_rel']):
         best = rows.loc[rows['psnr'].idxmax()]
         card = load_card(maps/f'{linear_name(2, Threat(eps_rel, where=where))}.safetensors')
-        assert card['config'] == dict(threat=where, sigma=best['sigma'], support=9)
+        assert card['config'] == dict(threat=where, fit=best['fit'], sigma=best['sigma'],
+                                      support=9)
         assert card['validation'] == dict(psnr=best['psnr'], n=best['n'], eps_rel=eps_rel)
     of_input = table[table['where'] == 'input'].groupby('eps_rel')['psnr'].max()
     assert of_input.is_monotonic_decreasing
@@ -165,7 +170,7 @@ def test_all_maps_ship_with_figures_that_fit_the_table():
     for row in best.itertuples():
         name = linear_name(row.scale, Threat(row.eps_rel, where=row.where))
         card = load_card(name)
-        assert card['config'] == dict(threat=row.where, sigma=row.sigma, support=9)
+        assert card['config'] == dict(threat=row.where, fit=row.fit, sigma=row.sigma, support=9)
         assert card['validation']['psnr'] == row.psnr and row.n == 67
         assert load_model(name).scale == row.scale
 
