@@ -638,7 +638,10 @@ def fit_minimax(
     rounds: int = ROUNDS,             # of the game
     **reading: Any,                   # `workers` and `skip_bad`, passed to batches
 ) -> Minimax:
-    "The linear map that is best at its worst, by fictitious play (Robinson 1951)."
+    """The linear map that is best at its worst, by fictitious play (Robinson 1951).
+    ValueError for a threat without a radius, or in another norm than l2."""
+    if threat.norm != 'l2' or not threat.eps_rel:
+        raise ValueError(f'the game is played in l2 with a radius above 0, not {threat}')
     adversaries = [_Adversary(p, operator, threat) for _, p in batches(photos, 16, **reading)]
     for one in adversaries: one.weights = 1/one.answer(start, 8)
     average = _table(adversaries, start.support)
