@@ -14,6 +14,7 @@ import torch
 
 from .compiling import compiling
 from .growth import curves, memory
+from .linear import linear
 from .losses import losses
 from .team import team
 from .timing import Timing, time_in_turn
@@ -34,9 +35,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('--out', type=Path, default=RESULTS, help='folder of the csv files')
     options = parser.parse_args(argv)
     makers = dict(timings=timings, growth=all_growth, memory=all_memory, losses=all_losses,
-                  compiling=said(compiling), team=said(team), curves=all_curves)
+                  compiling=said(compiling), team=said(team), curves=all_curves,
+                  linear=said(lambda: linear(options.data)))
     if not options.data:
-        del makers['curves']
+        del makers['curves'], makers['linear']
     for part in options.parts or makers:
         if part not in makers:
             parser.error(f'{part!r} is no part, or needs --data: use one of {list(makers)}')
