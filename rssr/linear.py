@@ -569,10 +569,10 @@ class _Adversary:
         faced, y, x = problem(f, self.p, self.operator, self.threat.where)
         assert is_affine(faced)
         error = _Error(faced, y, x)
-        eps = self.threat.radius(y.shape[1:])
         for _ in range(steps):
             uphill = error.slope + error.gram(torch.zeros_like(y) + self.change)
-            self.change = uphill*(eps/norms(uphill))
+            uphill = uphill + (norms(uphill) == 0)           # anywhere, from a flat photograph
+            self.change = uphill*(self.threat.radius(y.shape[1:])/norms(uphill))
         return self.weights*error.at(self.change)/x[0].numel()
 
     def table(
