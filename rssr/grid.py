@@ -157,11 +157,11 @@ def split_family(
         )
 
 # %% ../nbs/13_grid.ipynb #622df1e6
-def refined_family(
+def _on_the_maps(
     scale: int,               # 2 or 4
-) -> Iterator[TrainConfig]:   # 2
-    "On the learned linear maps (@eq-refined): clean, and from there against all radii."
-    clean = TrainConfig(
+) -> TrainConfig:
+    "On the learned linear maps (@eq-refined), on clean photographs."
+    return TrainConfig(
         name=f'x{scale}_refined_clean',
         scale=scale,
         maps=f'x{scale}_linear',
@@ -174,16 +174,24 @@ def refined_family(
         precision='bfloat16',
         compile=True,
     )
+
+def refined_family(
+    scale: int,               # 2 or 4
+) -> Iterator[TrainConfig]:   # 5
+    "Clean, from there against all radii, on from there without and with noise, and noise alone."
+    clean = _on_the_maps(scale)
+    defended = replace(clean, init=clean.name, lr=1.5e-3 if scale == 2 else 1e-3)
+    jitter = .8 if scale == 2 else 1.2                 # 4 and 6 times the radius, as of the maps
+    robust = replace(defended, name=f'x{scale}_refined', eps_rel=.2, attack_iterations=4,
+                     epochs=60)
+    longer = replace(robust, init=robust.name, lr=robust.lr/2, epochs=16, precision='float32')
     yield clean
-    yield replace(
-        clean,
-        name=f'x{scale}_refined',
-        init=clean.name,
-        eps_rel=.2,
-        attack_iterations=4,
-        epochs=60,
-        lr=1.5e-3 if scale == 2 else 1e-3,
-    )
+    yield robust
+    yield replace(longer, name=f'{robust.name}_long')
+    yield replace(longer, name=f'{robust.name}_both', sigma_f=jitter/4)
+    yield replace(defended, name=f'{robust.name}_noise', sigma_f=jitter, epochs=24,
+                  precision='float32')
+
 
 # %% ../nbs/13_grid.ipynb #2d18219a
 FAMILIES = dict(

@@ -31,7 +31,7 @@ class TrainConfig:
     "All that determines the weights, besides the photographs. In normalised units."
     name: str = 'model'               # file name of the result
     scale: int = 2                    # upsampling factor
-    sigma_f: float = 0.               # noise in training
+    sigma_f: float = 0.               # noise in training; beside maps at the radius 0.2
     eps_rel: float = 0.               # radius of the adversary; beside maps the largest
     threat: str = 'input'             # where noise and attack are: input or measurement
     attack_iterations: int = 5        # gradient steps of the adversary
@@ -124,8 +124,8 @@ def _check_maps(cfg: TrainConfig) -> None:
     if bool(cfg.maps) != (cfg.loss == 'log'):
         raise ValueError(f"loss='log' and maps go together: they are {cfg.loss!r} and {cfg.maps!r}")
     if not cfg.maps: return
-    if cfg.sigma_f or cfg.bound or cfg.projection or cfg.threat != 'input':
-        raise ValueError(f'maps={cfg.maps!r} goes with neither sigma_f, bound, projection '
+    if cfg.bound or cfg.projection or cfg.threat != 'input':
+        raise ValueError(f'maps={cfg.maps!r} goes with neither bound, projection '
                          'nor another threat')
     if cfg.eps_rel not in TOLD_RADII:
         raise ValueError(f'eps_rel={cfg.eps_rel} is no radius of a map: beside maps it is the '
@@ -310,6 +310,10 @@ def _told(
     level = torch.where(silent, len(f.radii), which)
     return radii[which].view(-1, 1, 1, 1), level
 
+def _largest(cfg: TrainConfig) -> float:
+    "The largest radius that is met: of the adversary, or of all if there is noise alone."
+    return cfg.eps_rel or (TOLD_RADII[-1] if cfg.sigma_f else 0.)
+
 def _log_error(
     f: nn.Module,                  # the network, in training mode
     p: Tensor,                     # photographs (N, 3, h, h), pixels in [0,1]
@@ -319,7 +323,9 @@ def _log_error(
     "The logarithm of the error of each crop at its own radius. TypeError for another network."
     if not isinstance(f, Refined): raise TypeError("loss='log' needs a Refined network: set maps")
     y, x = pair(_in_some_orientation(p, generator), Downsampling(cfg.scale))
-    eps_rel, level = _told(f, cfg.eps_rel, len(p), generator)
+    eps_rel, level = _told(f, _largest(cfg), len(p), generator)
+    if cfg.sigma_f:
+        y = y + cfg.sigma_f*eps_rel/TOLD_RADII[-1]*draw_normal(y.shape, generator, y)
     z = y
     if cfg.eps_rel:
         eps = eps_rel*y[0].numel()**.5

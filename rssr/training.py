@@ -188,6 +188,19 @@ def save_checkpoint(
     metadata = {k: json.dumps(v) for k, v in about.items()}
     write_file(path, save_safetensors(tensors, metadata=metadata))
 
+# %% ../nbs/12_training.ipynb #f1433e9b
+#| code-fold: true
+def _check_same_maps(
+    path: str | Path,                               # checkpoint or weights
+    cfg: TrainConfig,                               # its recipe, which names the maps
+    was: Tensor,                                    # filters that were inside
+    now: Tensor,                                    # filters of those names, of the same shape
+) -> None:
+    "ValueError if it was trained on other maps than those of that name now."
+    if torch.equal(was.cpu(), now.cpu()): return
+    raise ValueError(f'{path} was trained on other linear maps than {cfg.maps}_* now: '
+                     'choose another name, or delete it')
+
 # %% ../nbs/12_training.ipynb #0df26870
 #| code-fold: true
 class _Checkpoint(NamedTuple):
@@ -217,10 +230,12 @@ def load_checkpoint(
     cfg: TrainConfig,                               # its recipe
     photographs: dict[str, str] | None = None,      # its photographs; None: do not compare
 ) -> None:
-    "Continue a run. ValueError for a damaged file, another recipe or other photographs."
+    "Continue a run. ValueError for a damaged file, another recipe, other photographs or maps."
     was = _read_checkpoint(path)
     _check_recipe(path, was.config, cfg)
     if photographs is not None: check_photographs(path, was.photographs, photographs)
+    name = 'model.maps.filters'
+    if cfg.maps: _check_same_maps(path, cfg, was.tensors[name], state.tensors()[name])
     state.restore(was.tensors)
     state.history = was.history
 
@@ -293,6 +308,19 @@ def _maps(
 
 # %% ../nbs/12_training.ipynb #883356e7
 #| code-fold: true
+def _go_on_from(
+    model: Network,                  # gets the weights
+    cfg: TrainConfig,                # recipe, which names a start
+    out: Path,                       # where it is looked for first
+) -> None:
+    "Take up the weights of the start. ValueError if it is unknown, or of another architecture."
+    start = _network(_start_path(cfg, out))
+    free = dict(projection=0)                             # P has no weights: it may come or go
+    if start.args | free != model.args | free:
+        raise ValueError(f'init={cfg.init!r} has architecture {start.args}, '
+                         f'the recipe asks for {model.args}')
+    model.load_state_dict(start.state_dict())
+
 def _fresh_network(
     cfg: TrainConfig,                # recipe
     out: Path,                       # where a model to start from is looked for first
@@ -301,14 +329,8 @@ def _fresh_network(
     torch.manual_seed(derived_seed(cfg.seed))
     model = network(cfg.architecture)
     assert not isinstance(model, LearnedLinear)
+    if cfg.init: _go_on_from(model, cfg, out)
     if isinstance(model, Refined): model.maps.take_up(_maps(cfg, out))
-    if not cfg.init: return model
-    start = _network(_start_path(cfg, out))
-    free = dict(projection=0)                             # P has no weights: it may come or go
-    if start.args | free != model.args | free:
-        raise ValueError(f'init={cfg.init!r} has architecture {start.args}, '
-                         f'the recipe asks for {model.args}')
-    model.load_state_dict(start.state_dict())
     return model
 
 def fresh_state(
@@ -564,6 +586,9 @@ def _finished(
         raise ValueError(f'{path} exists and was made by another recipe: '
                          'choose another name or delete it')
     check_photographs(path, model.card, photographs)
+    if isinstance(model, Refined):
+        now = torch.cat([one.filters for one in _maps(cfg, path.parent)])
+        _check_same_maps(path, cfg, model.maps.filters[:, 0], now)
     return model
 
 def _begun(

@@ -2,15 +2,16 @@
 import shutil
 
 import pytest
+import torch
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 
 import rssr.training
 from rssr.data import Crops, embedded_photographs, find_images, holdout
-from rssr.models import WEIGHTS, list_models, load_card
-from rssr.recipe import TrainConfig
-from rssr.training import rssr_train, train
+from rssr.models import WEIGHTS, list_models, load_card, load_model
+from rssr.recipe import TOLD_RADII, TrainConfig
+from rssr.training import fresh_state, rssr_train, train
 
 CROPS = embedded_photographs()
 
@@ -157,3 +158,42 @@ def test_a_run_knows_the_weights_that_it_started_from(trained, tmp_path, capsys)
     err = refused(more, capsys)
     assert 'more.safetensors was started from other weights' in err
     assert err.endswith('choose another name, or delete it\n')
+
+
+def with_own_maps(out):
+    "Copies of the shipped maps in the folder of a run, where they are looked for first."
+    out.mkdir()
+    for eps_rel in TOLD_RADII:
+        for end in ('json', 'safetensors'): shutil.copy(WEIGHTS/f'x2_linear_{eps_rel:g}.{end}', out)
+
+
+def exchange_a_map(out):
+    "The map of one radius takes the place of another's."
+    for end in ('json', 'safetensors'):
+        shutil.copy(out/f'x2_linear_0.05.{end}', out/f'x2_linear_0.1.{end}')
+
+
+@pytest.mark.parametrize('state', ['killed', 'whole'])
+def test_a_network_on_other_maps_is_refused(tmp_path, capsys, state):
+    out = tmp_path/'out'
+    with_own_maps(out)
+    argv = [*command(photographs(tmp_path/'photographs', 0), out), '--maps', 'x2_linear',
+            '--loss', 'log']
+    if state == 'killed': interrupt(argv)
+    else: rssr_train(argv)
+    kept = {path.name: path.read_bytes() for path in out.glob('model.*')}
+    exchange_a_map(out)
+    assert 'was trained on other linear maps than x2_linear_* now' in refused(argv, capsys)
+    assert kept == {path.name: path.read_bytes() for path in out.glob('model.*')}
+
+
+def test_the_maps_of_the_recipe_come_before_those_of_the_start(tmp_path):
+    out = tmp_path/'out'
+    with_own_maps(out)
+    exchange_a_map(out)
+    cfg = TrainConfig(maps='x2_linear', loss='log', init='x2_refined')
+    f = fresh_state(cfg, out).model
+    start = load_model('x2_refined')
+    assert torch.equal(f.maps.one(4).filters, load_model('x2_linear_0.05').filters)
+    for ours, theirs in zip(f.decision.parameters(), start.decision.parameters()):
+        assert torch.equal(ours, theirs)

@@ -208,6 +208,7 @@ def sigma_g(source: Source) -> None:
 # ---------------------------------------------------------------- the bar
 
 ONE_MAP = .05     # radius of the single map that stands beside the single network
+ON_THE_MAPS = 'x{}_refined_long'    # the network that is reported
 CLIPPED = (Attack('f', Ascent(40, 4., 'linear'), loss='pixels'),)    # follows what is reported
 
 
@@ -218,7 +219,7 @@ def beside_the_bar(
 ) -> list[Subject]:    # not the interpolations
     "The map of the radius, the single map, and the networks on the maps."
     maps = {linear_name(scale, Threat(known)) for known in (eps_rel, ONE_MAP)}
-    networks = [f'x{scale}_refined']
+    networks = [f'x{scale}_refined', ON_THE_MAPS.format(scale)]
     if eps_rel <= .01: networks.append(f'x{scale}_refined_clean')
     found = subjects([*sorted(maps), *networks], scale, device)
     return [s for s in found if s.name not in LINEAR and s.perturb == 'attack']
@@ -247,7 +248,7 @@ def attack_fresh(
     eps_rel: float,     # relative radius, which the network is told
 ) -> Iterator[dict]:    # one row an attack
     "How low each attack gets the network on the maps."
-    f = load_model(f'x{scale}_refined')
+    f = load_model(ON_THE_MAPS.format(scale))
     assert isinstance(f, Refined)
     y, x = pair(p, Downsampling(scale))
     found = psnr_under_each(f.told(eps_rel).folded(), y, x, Threat(eps_rel))
