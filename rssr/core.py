@@ -468,6 +468,7 @@ def command(
     argv: list[str] | None = None,    # arguments; the command line by default
     prog: str | None = None,          # name of the command
     config: type | None = None,       # dataclass; its fields are options too, `func` gets it first
+    resumes: bool = True,             # whether another run goes on where this one stopped
 ) -> typing.Any:                      # what `func` returns
     """Run `func` as a console command: `--like-this` options, exit status 2 and one line
     for an error or too little memory, 130 when interrupted or terminated."""
@@ -481,7 +482,8 @@ def command(
             if config: return func(config(**of_config), **args)
             return func(**args)
     except KeyboardInterrupt:
-        parser.exit(130, f'{prog}: interrupted; the same command goes on from here\n')
+        what_next = 'goes on from here' if resumes else 'begins again'
+        parser.exit(130, f'{prog}: interrupted; the same command {what_next}\n')
     except (ValueError, TypeError, OSError, ArithmeticError) as e:
         parser.exit(2, f'{prog}: {e}\n')
     except (MemoryError, RuntimeError) as e:

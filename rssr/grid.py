@@ -646,4 +646,4 @@ def rssr_linear(
     argv: list[str] | None = None,    # arguments; the command line by default
 ) -> None:
     "Console command: `linear_command`."
-    command(linear_command, argv, 'rssr_linear')
+    command(linear_command, argv, 'rssr_linear', resumes=False)

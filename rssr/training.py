@@ -321,6 +321,8 @@ def _go_on_from(
                          f'the recipe asks for {model.args}')
     model.load_state_dict(start.state_dict())
 
+# %% ../nbs/12_training.ipynb #935eb288
+#| code-fold: true
 def _fresh_network(
     cfg: TrainConfig,                # recipe
     out: Path,                       # where a model to start from is looked for first
@@ -602,6 +604,8 @@ def _begun(
     if path.exists(): load_checkpoint(path, state, cfg, photographs)
     return state
 
+# %% ../nbs/12_training.ipynb #d604c2af
+#| code-fold: true
 def _check_reading(reading: dict[str, Any]) -> None:
     "TypeError for what is no option of reading."
     for name in reading.keys() - {'workers', 'skip_bad'}:
