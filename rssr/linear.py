@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from scipy.linalg import eigvalsh_tridiagonal
 from torch import Tensor, nn
+from torch.nn.grad import conv2d_input
 
 from .core import double
 from .data import Crops, Photographs, batches
@@ -227,7 +228,7 @@ def _planes(
 # %% ../nbs/05_linear.ipynb #ffbdcb7e
 #| code-fold: true
 class _Filtered(torch.autograd.Function):
-    "Filters on planes; back it goes by patches, which is quick on every processor."
+    "Filters on planes; back it goes by patches, but in float64 by PyTorch's own way."
 
     @staticmethod
     def forward(planes: Tensor, filters: Tensor) -> Tensor:
@@ -238,14 +239,16 @@ class _Filtered(torch.autograd.Function):
     def setup_context(ctx, inputs, output):
         "Keep the filters."
         ctx.save_for_backward(inputs[1])
-        ctx.size = inputs[0].shape[2:]
+        ctx.given = inputs[0].shape
 
     @staticmethod
     def backward(ctx, gradient):
         "To the planes; the filters are fitted and want none."
         filters, = ctx.saved_tensors
+        if gradient.dtype == torch.float64:
+            return conv2d_input(ctx.given, filters, gradient), None
         patches = filters.flatten(1).mT@gradient.flatten(2)
-        return F.fold(patches, ctx.size, filters.shape[-1]), None
+        return F.fold(patches, ctx.given[2:], filters.shape[-1]), None
 
 # %% ../nbs/05_linear.ipynb #81fffc6a
 class LearnedLinear(nn.Module):
