@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .attacks import Ascent, frozen, pgd
 from .core import draw_integers, draw_normal, draw_uniform
 from .metrics import mse
 from .operators import WHERE, Downsampling, Threat, pair, problem
-from .unet import Refined
+from .unet import Refined, Tangent, largest_bend, row_norms
 from .units import STD, Estimator, is_foldable, is_split, norms, radius
 
 # %% ../nbs/11_recipe.ipynb #388e04f4
@@ -48,6 +49,8 @@ class TrainConfig:
     projection: bool = False          # P as a fixed first layer
     bound: float = 0.                 # of the bounded part, in pixels; 0: there is none
     maps: str = ''                    # beginning of the names of the maps inside; '': none
+    blocks: int = 2                   # of the network beside maps
+    certified: float = 0.             # eps_rel at which a bound is the loss, of one block; 0: none
     activation: str = 'leaky_relu'    # or 'relu'
     init: str = ''                    # name or path of a model to start from; '': fresh
     compile: bool = False             # by torch.compile: pays from some hundred steps on
@@ -58,7 +61,7 @@ class TrainConfig:
     @property
     def architecture(self) -> dict[str, Any]:
         "What `network` needs."
-        if self.maps: return dict(scale=self.scale, radii=TOLD_RADII)
+        if self.maps: return dict(scale=self.scale, radii=TOLD_RADII, blocks=self.blocks)
         if self.bound:
             return dict(scale=self.scale, bound=self.bound, activation=self.activation)
         front = self.scale if self.projection else 0
@@ -87,7 +90,7 @@ def _check_numbers(cfg: TrainConfig) -> None:
                          f'ema={cfg.ema} in [0, 1)')
     if int(cfg.seed) != cfg.seed or cfg.seed < 0:
         raise ValueError(f'seed={cfg.seed} must be a whole number and at least 0')
-    for name in ('scale', 'epochs', 'batch_size', 'lr', 'attack_iterations'):
+    for name in ('scale', 'epochs', 'batch_size', 'lr', 'attack_iterations', 'blocks'):
         value = getattr(cfg, name)
         if not value > 0: raise ValueError(f'{name}={value} must be positive')
 
@@ -119,14 +122,26 @@ def _check_loss(cfg: TrainConfig) -> None:
         raise ValueError(f"loss='mean' needs bound and sigma_f above 0 (they are {cfg.bound} and "
                          f'{cfg.sigma_f}) and no adversary')
 
+def _check_certified(cfg: TrainConfig) -> None:
+    "ValueError for a bound that is not known, or not below an adversary or noise."
+    if not cfg.certified: return
+    radius(cfg.certified, (3, 1, 1))
+    if cfg.blocks != 1 or cfg.eps_rel or cfg.sigma_f:
+        raise ValueError(f'certified={cfg.certified} goes with blocks=1 and with neither eps_rel '
+                         f'nor sigma_f (they are {cfg.blocks}, {cfg.eps_rel} and {cfg.sigma_f})')
+
 def _check_maps(cfg: TrainConfig) -> None:
     "ValueError for linear maps inside beside what does not go with them."
     if bool(cfg.maps) != (cfg.loss == 'log'):
         raise ValueError(f"loss='log' and maps go together: they are {cfg.loss!r} and {cfg.maps!r}")
+    if not cfg.maps and (cfg.certified or cfg.blocks != 2):
+        raise ValueError(f'certified={cfg.certified} and blocks={cfg.blocks} are for networks on '
+                         'maps: set maps')
     if not cfg.maps: return
     if cfg.bound or cfg.projection or cfg.threat != 'input':
         raise ValueError(f'maps={cfg.maps!r} goes with neither bound, projection '
                          'nor another threat')
+    _check_certified(cfg)
     if cfg.eps_rel not in TOLD_RADII:
         raise ValueError(f'eps_rel={cfg.eps_rel} is no radius of a map: beside maps it is the '
                          f'largest that is met, one of {TOLD_RADII}')
@@ -334,6 +349,84 @@ def _log_error(
     with _precision(y, cfg): out = f.at(z, level)
     return (mse(out.float(), x) + FLAT).log()
 
+# %% ../nbs/11_recipe.ipynb #0dedcdf4
+def _size_of_rest(
+    tangent: Tangent,              # of inputs (N, 3, h, w)
+    per_unit: Tensor,              # what the square of a change of each unit counts, (N, C, h, w)
+    e: Tensor,                     # changes of norm one, (N, 3, h, w)
+) -> Tensor:                       # (N,)
+    "The bound of @eq-rest for small changes."
+    units, by_maps, moved = tangent.of_rest(e)
+    of_maps = by_maps.square().sum((1, 3, 4, 5)).clamp_min(1e-20).sqrt()
+    of_weights = moved.square().sum((2, 3)).clamp_min(1e-20).sqrt()
+    return (per_unit*units.square()).sum((1, 2, 3)) + (of_maps*of_weights).sum(1)
+
+def _uphill(
+    value: Tensor,                 # (N,) or of any shape
+    e: Tensor,                     # changes that it was made of, (N, 3, h, w)
+) -> Tensor:                       # of norm one
+    "The direction in which it grows."
+    along, = torch.autograd.grad(value.sum(), e)
+    return along/norms(along).clamp_min(1e-20)
+
+def _most_bent(
+    tangent: Tangent,              # of inputs (N, 3, h, w)
+    per_unit: Tensor,              # see `_size_of_rest`
+    farthest: Tensor,              # how far each unit can be moved, (C, 1, 1)
+    generator: torch.Generator,    # of a part of the start
+    steps: int = 4,                # of the power method
+) -> Tensor:                       # (N, 3, h, w), of norm one
+    "Where the rest is about as large as it can be: from the unit that bends most."
+    pattern = draw_normal(per_unit.shape, generator, per_unit)
+    pattern = .5*pattern/norms(pattern)
+    bends = (per_unit*farthest.square()).flatten(1)
+    pattern.flatten(1).scatter_(1, bends.argmax(1, keepdim=True), 1.)
+    e = torch.zeros_like(tangent.y).requires_grad_()
+    e = _uphill(pattern*tangent.units(tangent.f.front(e)), e)
+    for _ in range(steps):
+        e = e.detach().requires_grad_()
+        e = _uphill(_size_of_rest(tangent, per_unit, e), e)
+    return e.detach()
+
+# %% ../nbs/11_recipe.ipynb #e2c70e5e
+def _rest_at_most(
+    f: Refined,                    # of one block, in training
+    y: Tensor,                     # inputs (N, 3, h, h), normalised
+    eps: float,                    # l2 radius, normalised units
+    generator: torch.Generator,    # goes on
+) -> Tensor:                       # (N,)
+    "Estimate of the largest rest in the ball, kappa*eps**2."
+    tangent = Tangent(f, y)
+    farthest = row_norms(f, 16*f.scale).amax((1, 2))[:, None, None]
+    effects, _ = tangent.effects(torch.ones(3, 1, 1).to(y))
+    per_unit = largest_bend(tangent.inside, farthest*eps)/2*effects
+    e = _most_bent(tangent, per_unit.detach(), farthest, generator)
+    return _size_of_rest(tangent, per_unit, e)*eps**2
+
+def _certified_error(
+    f: nn.Module,                  # the network, of one block on maps, in training mode
+    p: Tensor,                     # photographs (N, 3, h, h), pixels in [0,1]
+    cfg: TrainConfig,              # recipe
+    generator: torch.Generator,    # of orientations and starting points
+) -> Tensor:                       # (N,)
+    "The logarithm of a bound of the error of each crop, told nothing will come: @eq-bent-loss."
+    assert isinstance(f, Refined)
+    y, x = pair(_in_some_orientation(p, generator), Downsampling(cfg.scale))
+    level = torch.full((len(y),), f.level_of(0.), device=y.device)
+    eps = radius(cfg.certified, y.shape[1:])
+    with frozen(f), _precision(y, cfg):
+        ball = torch.full_like(y[:, :1, :1, :1], eps)
+        z = y + steepest(lambda z: f.at(z, level), y, x, ball, 1, generator)
+        with torch.no_grad(): clean = norms(f.at(y, level).float() - x)
+    with _precision(y, cfg): error = norms(f.at(z, level).float() - x)
+    few, part = (len(y) + 1)//2, y.shape[-1]//2
+    rest = _rest_at_most(f.told(0.), y[:few, :, :part, :part], eps, generator)
+    grown = (error - clean).detach().clamp_min(0).flatten()[:few]
+    cost = (rest - grown/2).clamp_min(0).square()/rest.clamp_min(1e-20)
+    loss = (error.square().flatten()/x[0].numel() + FLAT).log()
+    dearer = 2*(1 + cost/error.detach().flatten()[:few]).log()
+    return loss + len(y)/few*F.pad(dearer, (0, len(y) - few))
+
 # %% ../nbs/11_recipe.ipynb #d77bd0a2
 def training_loss(
     f: nn.Module,                  # the network, in training mode
@@ -341,6 +434,7 @@ def training_loss(
     cfg: TrainConfig,              # recipe
     generator: torch.Generator,    # of noise and starting points, on the device of `p`
 ) -> Tensor:                       # scalar
-    "The loss of @eq-training on one batch, of @eq-mean-loss, or of @eq-log-loss."
+    "The loss of @eq-training on one batch, of @eq-mean-loss, of @eq-log-loss or @eq-bent-loss."
     errors = dict(mean=_error_of_mean, log=_log_error).get(cfg.loss, _squared_error)
+    if cfg.certified: errors = _certified_error
     return errors(f, p, cfg, generator).mean()
