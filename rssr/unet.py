@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['ACTIVATIONS', 'PRECISIONS', 'REACH', 'LAST_BEND', 'Network', 'Model', 'check_precision', 'UNet', 'clip_rms',
-           'SplitUNet', 'Refined', 'row_norms', 'largest_bend', 'Tangent', 'network']
+           'SplitUNet', 'Refined', 'row_norms', 'largest_bend', 'Changes', 'Tangent', 'network']
 
 # %% ../nbs/06_unet.ipynb #bfae534f
 import copy
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn as nn
@@ -518,6 +519,19 @@ def largest_bend(
     between = (least < LAST_BEND) & (LAST_BEND < most)
     return torch.where(between, at_ends.clamp_min(.037), at_ends)
 
+# %% ../nbs/06_unet.ipynb #8def4713
+class Changes(NamedTuple):
+    "What a change of inputs does in a network of one block, to first order."
+    units: Tensor                 # U e, (N, channels, h, w)
+    by_maps: Tensor               # what each map makes, (N, 3, maps, phases, h, w)
+    added: Tensor                 # (N, 3*scale**2, h, w)
+    moved: Tensor                 # the weights of the maps: J_j e, (N, maps, h, w)
+
+    @property
+    def spread(self) -> Tensor:
+        "What each map makes against their mean: C e."
+        return self.by_maps - self.by_maps.mean(2, keepdim=True)
+
 class Tangent(_OneBlock):
     "A network of one block about inputs: what @eq-tangent and a bound of the rest need."
 
@@ -541,20 +555,21 @@ class Tangent(_OneBlock):
         "The estimate of the network."
         return self.f(y.float()).to(y)
 
+    def changes(self, e: Tensor) -> Changes:
+        "What a change of the inputs (N, 3, h, w) does inside, to first order."
+        v = self.f.front(e.float())
+        units = self.units(v)
+        added, moved = self.decided(v, self.slope*units)
+        return Changes(units, self.f.maps.linear(v), added, moved)
+
+    def estimate(self, of: Changes) -> Tensor:
+        "What these changes do to the estimate, (N, 3, h, w)."
+        by_maps = self.f.joined(of.added, self.weights, of.by_maps)
+        return by_maps + self.f.joined(torch.zeros_like(of.added), of.moved, self.candidates)
+
     def linear(self, e: Tensor) -> Tensor:
         "J e, both (N, 3, h, w)."
-        v = self.f.front(e.float())
-        added, moved = self.decided(v, self.slope*self.units(v))
-        by_maps = self.f.joined(added, self.weights, self.f.maps.linear(v))
-        return (by_maps + self.f.joined(torch.zeros_like(added), moved, self.candidates)).to(e)
-
-    def of_rest(self, e: Tensor) -> tuple[Tensor, ...]:
-        "U e (N, channels, h, w), C e (N, 3, maps, phases, h, w) and the J_j e (N, maps, h, w)."
-        v = self.f.front(e)
-        units = self.units(v)
-        by_maps = self.f.maps.linear(v)
-        _, moved = self.decided(v, self.slope*units)
-        return units, by_maps - by_maps.mean(2, keepdim=True), moved
+        return self.estimate(self.changes(e)).to(e)
 
     def effects(
         self,
