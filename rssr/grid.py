@@ -191,8 +191,8 @@ def refined_family(
     yield replace(longer, name=f'{robust.name}_both', sigma_f=jitter/4)
     yield replace(defended, name=f'{robust.name}_noise', sigma_f=jitter, epochs=24,
                   precision='float32')
-    for at in (.002, .01):
-        yield replace(clean, name=f'x{scale}_curved_{at:g}', blocks=1, certified=at, epochs=40)
+    yield replace(clean, name=f'x{scale}_curved_0.002', certified=.002, epochs=40)
+    yield replace(clean, name=f'x{scale}_curved_0.01', certified=.01, epochs=24)
 
 
 # %% ../nbs/13_grid.ipynb #2d18219a

@@ -19,7 +19,7 @@ from .attacks import Ascent, frozen, pgd
 from .core import draw_integers, draw_normal, draw_uniform
 from .metrics import mse
 from .operators import WHERE, Downsampling, Threat, pair, problem
-from .unet import Refined, Tangent, largest_bend, row_norms
+from .unet import Refined, Tangent, largest_bend, row_norms, unit_effects
 from .units import STD, Estimator, is_foldable, is_split, norms, radius
 
 # %% ../nbs/11_recipe.ipynb #388e04f4
@@ -48,8 +48,7 @@ class TrainConfig:
     projection: bool = False          # P as a fixed first layer
     bound: float = 0.                 # of the bounded part, in pixels; 0: there is none
     maps: str = ''                    # beginning of the names of the maps inside; '': none
-    blocks: int = 2                   # of the network beside maps
-    certified: float = 0.             # eps_rel at which a bound is the loss, of one block; 0: none
+    certified: float = 0.             # eps_rel at which a bound is the loss; 0: an error is
     activation: str = 'leaky_relu'    # or 'relu'
     init: str = ''                    # name or path of a model to start from; '': fresh
     compile: bool = False             # by torch.compile: pays from some hundred steps on
@@ -60,16 +59,11 @@ class TrainConfig:
     @property
     def architecture(self) -> dict[str, Any]:
         "What `network` needs."
-        if self.maps: return dict(scale=self.scale, radii=TOLD_RADII, blocks=self.blocks)
-        if self.bound:
-            return dict(scale=self.scale, bound=self.bound, activation=self.activation)
+        blocks = 1 if self.certified else 2
+        if self.maps: return dict(scale=self.scale, radii=TOLD_RADII, blocks=blocks)
+        if self.bound: return dict(scale=self.scale, bound=self.bound, activation=self.activation)
         front = self.scale if self.projection else 0
         return dict(residual=self.residual, projection=front, activation=self.activation)
-
-    @property
-    def draws(self) -> int:
-        "Noisy draws in validation: what is trained is their mean, or each of them."
-        return 8 if self.loss == 'mean' else 1
 
 # %% ../nbs/11_recipe.ipynb #d0904039
 #| code-fold: true
@@ -89,7 +83,7 @@ def _check_numbers(cfg: TrainConfig) -> None:
                          f'ema={cfg.ema} in [0, 1)')
     if int(cfg.seed) != cfg.seed or cfg.seed < 0:
         raise ValueError(f'seed={cfg.seed} must be a whole number and at least 0')
-    for name in ('scale', 'epochs', 'batch_size', 'lr', 'attack_iterations', 'blocks'):
+    for name in ('scale', 'epochs', 'batch_size', 'lr', 'attack_iterations'):
         value = getattr(cfg, name)
         if not value > 0: raise ValueError(f'{name}={value} must be positive')
 
@@ -121,26 +115,24 @@ def _check_loss(cfg: TrainConfig) -> None:
         raise ValueError(f"loss='mean' needs bound and sigma_f above 0 (they are {cfg.bound} and "
                          f'{cfg.sigma_f}) and no adversary')
 
+# %% ../nbs/11_recipe.ipynb #8eb1e1ae
+#| code-fold: true
 def _check_certified(cfg: TrainConfig) -> None:
     "ValueError for a bound that is not known, or not below an adversary or noise."
     if not cfg.certified: return
     radius(cfg.certified, (3, 1, 1))
-    if cfg.blocks != 1 or cfg.eps_rel or cfg.sigma_f:
-        raise ValueError(f'certified={cfg.certified} goes with blocks=1 and with neither eps_rel '
-                         f'nor sigma_f (they are {cfg.blocks}, {cfg.eps_rel} and {cfg.sigma_f})')
+    if not cfg.maps or cfg.eps_rel or cfg.sigma_f:
+        raise ValueError(f'certified={cfg.certified} goes with maps, and with neither eps_rel '
+                         f'nor sigma_f (they are {cfg.maps!r}, {cfg.eps_rel} and {cfg.sigma_f})')
 
 def _check_maps(cfg: TrainConfig) -> None:
     "ValueError for linear maps inside beside what does not go with them."
     if bool(cfg.maps) != (cfg.loss == 'log'):
         raise ValueError(f"loss='log' and maps go together: they are {cfg.loss!r} and {cfg.maps!r}")
-    if not cfg.maps and (cfg.certified or cfg.blocks != 2):
-        raise ValueError(f'certified={cfg.certified} and blocks={cfg.blocks} are for networks on '
-                         'maps: set maps')
     if not cfg.maps: return
     if cfg.bound or cfg.projection or cfg.threat != 'input':
         raise ValueError(f'maps={cfg.maps!r} goes with neither bound, projection '
                          'nor another threat')
-    _check_certified(cfg)
     if cfg.eps_rel not in TOLD_RADII:
         raise ValueError(f'eps_rel={cfg.eps_rel} is no radius of a map: beside maps it is the '
                          f'largest that is met, one of {TOLD_RADII}')
@@ -155,6 +147,7 @@ def _check_config(
     _check_bound(cfg)
     _check_loss(cfg)
     _check_maps(cfg)
+    _check_certified(cfg)
 
 # %% ../nbs/11_recipe.ipynb #cf54e012
 def learning_rate(
@@ -397,7 +390,7 @@ def _rest_at_most(
     "Estimate of the largest rest in the ball, kappa*eps**2."
     tangent = Tangent(f, y)
     farthest = row_norms(f, 16*f.scale).amax((1, 2))[:, None, None]
-    effects, _ = tangent.effects(torch.ones(3, 1, 1).to(y))
+    effects = unit_effects(tangent, torch.ones(3, 1, 1).to(y))
     per_unit = largest_bend(tangent.inside, farthest*eps)/2*effects
     e = _most_bent(tangent, per_unit.detach(), farthest, generator)
     return _size_of_rest(tangent, per_unit, e)*eps**2

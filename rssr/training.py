@@ -481,7 +481,8 @@ def _figures(
     **reading: Any,                  # passed to batches
 ) -> dict[str, float]:               # see validate
     "Validation as the recipe asks for it."
-    noise = Noise(sigma, cfg.draws) if sigma else None
+    draws = 8 if cfg.loss == 'mean' else 1                # what is trained: their mean, or each
+    noise = Noise(sigma, draws) if sigma else None
     return validate(f, photos, Downsampling(cfg.scale), noise, cfg.threat, device, **reading)
 
 def _row(

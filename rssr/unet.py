@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ACTIVATIONS', 'PRECISIONS', 'REACH', 'LAST_BEND', 'Network', 'Model', 'check_precision', 'UNet', 'clip_rms',
-           'SplitUNet', 'Refined', 'row_norms', 'largest_bend', 'Changes', 'Tangent', 'network']
+           'SplitUNet', 'Refined', 'row_norms', 'largest_bend', 'Changes', 'Tangent', 'unit_effects', 'network']
 
 # %% ../nbs/06_unet.ipynb #bfae534f
 import copy
@@ -322,6 +322,14 @@ def _selecting(
     each = torch.eye(maps)
     return torch.cat([each, each[maps//2:maps//2 + 1]])
 
+def _mixed(
+    candidates: Tensor,           # what each map makes, (N, 3, maps, phases, h, w)
+    weights: Tensor,              # of the maps at each place, (N, maps, h, w)
+) -> Tensor:                      # (N, 3*phases, h, w)
+    "The weighed sum of the candidates."
+    return (candidates*weights[:, None, :, None]).sum(2).flatten(1, 2)
+
+# %% ../nbs/06_unet.ipynb #c1fb427c
 class _Refined(nn.Module):
     "The parts of `Refined`, and what they make of a batch."
     radii: list[float]            # eps_rel that the maps are for
@@ -344,17 +352,7 @@ class _Refined(nn.Module):
         "The candidates, weighed place by place, and what is added."
         added, moved = self.decision(v, level)
         weights = self.mixture[level][..., None, None] + moved
-        return self.joined(added, weights, candidates)
-
-    def joined(
-        self,
-        added: Tensor,            # (N, 3*scale**2, h, w)
-        weights: Tensor,          # of the maps at each place, (N, maps, h, w)
-        candidates: Tensor,       # what each map makes, (N, 3, maps, phases, h, w)
-    ) -> Tensor:                  # large images (N, 3, scale*h, scale*w)
-        "The weighed sum of the candidates, and what is added."
-        mixed = (candidates*weights[:, None, :, None]).sum(2)
-        return F.pixel_shuffle(mixed.flatten(1, 2) + added, self.front.scale)
+        return F.pixel_shuffle(_mixed(candidates, weights) + added, self.front.scale)
 
     def at(
         self,
@@ -430,7 +428,9 @@ class _OneBlock:
                              'use one with blocks=1')
         self.f = f
         self.decision = f.decision
-        self.block = f.decision.blocks[0]
+        block, = f.decision.blocks
+        assert isinstance(block, _LevelBlock)
+        self.block = block
         level = torch.full((1,), f.level, device=f.mixture.device)
         self.gain, self.shift = self.block.gain_and_shift(level)
 
@@ -532,6 +532,7 @@ class Changes(NamedTuple):
         "What each map makes against their mean: C e."
         return self.by_maps - self.by_maps.mean(2, keepdim=True)
 
+# %% ../nbs/06_unet.ipynb #eff11030
 class Tangent(_OneBlock):
     "A network of one block about inputs: what @eq-tangent and a bound of the rest need."
 
@@ -564,30 +565,30 @@ class Tangent(_OneBlock):
 
     def estimate(self, of: Changes) -> Tensor:
         "What these changes do to the estimate, (N, 3, h, w)."
-        by_maps = self.f.joined(of.added, self.weights, of.by_maps)
-        return by_maps + self.f.joined(torch.zeros_like(of.added), of.moved, self.candidates)
+        mixed = _mixed(of.by_maps, self.weights) + _mixed(self.candidates, of.moved)
+        return F.pixel_shuffle(mixed + of.added, self.f.scale)
 
     def linear(self, e: Tensor) -> Tensor:
         "J e, both (N, 3, h, w)."
         return self.estimate(self.changes(e)).to(e)
 
-    def effects(
-        self,
-        unit: Tensor,             # factor of the three channels: STD for pixels, (3, 1, 1)
-    ) -> tuple[Tensor, Tensor]:   # (N, channels, h, w) and (1, channels, h, w)
-        "Norm of what a change of one unit does to the estimate, and to the weights of the maps."
-        added, moved = self.kernels()
-        n, _, maps, phases, h, w = self.candidates.shape
-        spread = self.candidates - self.candidates.mean(2, keepdim=True)
-        spread = (spread*unit[:, None, None]).transpose(2, 3).reshape(n, 3*phases, maps, h, w)
-        added = added*unit.view(3).repeat_interleave(phases)[:, None, None]
-        products = torch.einsum('nrahw,nrbhw->nabhw', spread, spread)
-        one = torch.ones_like(spread[:, :1, 0])
-        of_estimate = _lengths(
-            [products.flatten(1, 2), spread.flatten(1, 2), one],
-            [_products(moved, moved), 2*_products(added, moved),
-             added.square().sum(1, keepdim=True)])
-        return of_estimate, _lengths([one[:1]], [moved.square().sum(1, keepdim=True)])
+# %% ../nbs/06_unet.ipynb #7dfd8488
+def unit_effects(
+    tangent: Tangent,             # of inputs
+    unit: Tensor,             # factor of the three channels: STD for pixels, (3, 1, 1)
+) -> Tensor:                  # (N, channels, h, w)
+    "Norm of what a change of one unit does to the estimate."
+    added, moved = tangent.kernels()
+    n, _, maps, phases, h, w = tangent.candidates.shape
+    spread = tangent.candidates - tangent.candidates.mean(2, keepdim=True)
+    spread = (spread*unit[:, None, None]).transpose(2, 3).reshape(n, 3*phases, maps, h, w)
+    added = added*unit.view(3).repeat_interleave(phases)[:, None, None]
+    products = torch.einsum('nrahw,nrbhw->nabhw', spread, spread)
+    one = torch.ones_like(spread[:, :1, 0])
+    return _lengths(
+        [products.flatten(1, 2), spread.flatten(1, 2), one],
+        [_products(moved, moved), 2*_products(added, moved),
+         added.square().sum(1, keepdim=True)])
 
 # %% ../nbs/06_unet.ipynb #38f6d0ab
 Network = UNet | Refined          # what is trained
