@@ -59,8 +59,8 @@ class TrainConfig:
     @property
     def architecture(self) -> dict[str, Any]:
         "What `network` needs."
-        blocks = 1 if self.certified else 2
-        if self.maps: return dict(scale=self.scale, radii=TOLD_RADII, blocks=blocks)
+        simple = dict(blocks=1, told=0.) if self.certified else {}
+        if self.maps: return dict(scale=self.scale, radii=TOLD_RADII, **simple)
         if self.bound: return dict(scale=self.scale, bound=self.bound, activation=self.activation)
         front = self.scale if self.projection else 0
         return dict(residual=self.residual, projection=front, activation=self.activation)
@@ -406,8 +406,7 @@ def _certified_error(
     "The logarithm of a bound of the error of each crop: @eq-bent-loss."
     assert isinstance(f, Refined)
     y, x = pair(_in_some_orientation(p, generator), Downsampling(cfg.scale))
-    told = cfg.certified if cfg.certified in f.radii else 0.
-    level = torch.full((len(y),), f.level_of(told), device=y.device)
+    level = torch.full((len(y),), f.level, device=y.device)
     eps = radius(cfg.certified, y.shape[1:])
     with frozen(f), _precision(y, cfg):
         ball = torch.full_like(y[:, :1, :1, :1], eps)
@@ -415,7 +414,7 @@ def _certified_error(
         with torch.no_grad(): clean = norms(f.at(y, level).float() - x)
     with _precision(y, cfg): error = norms(f.at(z, level).float() - x)
     corner = cfg.scale*int(CORNER*y.shape[-1]/cfg.scale)
-    rest = _rest_at_most(f.told(told), y[..., :corner, :corner], eps, generator)
+    rest = _rest_at_most(f, y[..., :corner, :corner], eps, generator)
     grown = (error - clean).detach().clamp_min(0).flatten()
     cost = (rest - grown/2).clamp_min(0).square()/rest.clamp_min(1e-20)
     return ((error.flatten() + cost).square()/x[0].numel() + FLAT).log()
