@@ -59,7 +59,8 @@ class TrainConfig:
     @property
     def architecture(self) -> dict[str, Any]:
         "What `network` needs."
-        simple = dict(blocks=1, told=0.) if self.certified else {}
+        told = self.certified if self.certified in TOLD_RADII else 0.
+        simple = dict(blocks=1, told=told) if self.certified else {}
         if self.maps: return dict(scale=self.scale, radii=TOLD_RADII, **simple)
         if self.bound: return dict(scale=self.scale, bound=self.bound, activation=self.activation)
         front = self.scale if self.projection else 0
