@@ -177,7 +177,7 @@ def _on_the_maps(
 
 def refined_family(
     scale: int,               # 2 or 4
-) -> Iterator[TrainConfig]:   # 7
+) -> Iterator[TrainConfig]:   # 6
     "Clean, from there against all radii, on without and with noise, noise alone; for a bound."
     clean = _on_the_maps(scale)
     defended = replace(clean, init=clean.name, lr=1.5e-3 if scale == 2 else 1e-3)
@@ -192,7 +192,6 @@ def refined_family(
     yield replace(defended, name=f'{robust.name}_noise', sigma_f=jitter, epochs=24,
                   precision='float32')
     yield replace(clean, name=f'x{scale}_curved', certified=.002, epochs=40)
-    yield replace(clean, name=f'x{scale}_curved_0.01', certified=.01, epochs=24)
 
 # %% ../nbs/13_grid.ipynb #2d18219a
 FAMILIES = dict(

@@ -365,7 +365,7 @@ def certificates_attacked(source: Source) -> None:
             write_file(kept, pd.DataFrame(rows).to_csv(index=False).encode())
 
 
-CURVED = {.002: (.0005, .001, .002, .005), .01: (.005, .01)}    # trained for: certified at
+CURVED = (.0005, .001, .002)            # radii of certificates by curvature
 
 
 def certify_curved(
@@ -378,7 +378,7 @@ def certify_curved(
     f = load_model(name)
     assert isinstance(f, Refined)
     curvature = Curvature(f)
-    for image, at in itertools.product(range(len(crops)), CURVED[cfg.certified]):
+    for image, at in itertools.product(range(len(crops)), CURVED):
         content = crops.contents[image]
         if (content, at) in done: continue
         y, x = pair(crops[image][None].float()/255, Downsampling(cfg.scale))
