@@ -27,6 +27,7 @@ def largest_ratio(
 ) -> Tensor:                  # of the shape of u
     "h of @eq-bend: at points on both sides, and between them no more than THIRD allows."
     u = u.double()
+    reach = reach.double().clamp_min(1e-6)
     s = u.sigmoid()
     slope = s*(1 + u*(1 - s))
     highest = (s*(1 - s)*(2 + u*(1 - 2*s))).abs()/2       # at no distance
@@ -52,7 +53,7 @@ def _patches(
 
 def _is_new(patches: Tensor, i: int) -> bool:
     "Whether no patch before the i-th is the same, but for rounding."
-    return not any(torch.allclose(patches[i], patches[j], atol=1e-12) for j in range(i))
+    return not any(torch.allclose(patches[i], patches[j], rtol=0, atol=1e-12) for j in range(i))
 
 @torch.no_grad()
 def joint_effects(
@@ -113,9 +114,9 @@ class _Raised:
 # %% ../nbs/27_curvature.ipynb #82c11ad9
 class Curved(NamedTuple):
     "What is certain about one photograph at one radius. Norms of errors in pixels."
-    bound: float              # no change of the ball makes a larger one
+    bound: float              # none is larger in the ball, but for rounding and 1e-9 of chance
     reached: float            # one that a change of the ball makes
-    kappa: float              # the rest is at most kappa*eps**2
+    kappa: float              # the rest is at most kappa*eps**2 (no less than that of the text)
 
 STEPS = 32                    # dimensions of the Krylov space
 
@@ -162,7 +163,7 @@ class Curvature:
         "@eq-curved, with a factor that is large enough."
         tangent = Tangent(self.f, y)
         with torch.enable_grad(): form = self.form(tangent, eps)
-        share = 2.2*float(norms(STD*(tangent(y) - x)))
+        share = 2.2*max(float(norms(STD*(tangent(y) - x))), 1e-6)
         while True:
             raised = _Raised(tangent, *form, share)
             norm = squared_norm(raised, y.shape[1:], slack=slack)
