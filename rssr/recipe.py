@@ -365,7 +365,7 @@ def _uphill(
 def _most_bent(
     tangent: Tangent,              # of inputs (N, 3, h, w)
     per_unit: Tensor,              # see `_size_of_rest`
-    farthest: Tensor,              # how far each unit can be moved, (C, 1, 1)
+    farthest: Tensor,              # how far each unit can be moved, (C, 1, 1) or (C, h, w)
     generator: torch.Generator,    # of a part of the start
     steps: int = 4,                # of the power method
 ) -> Tensor:                       # (N, 3, h, w), of norm one
@@ -404,8 +404,8 @@ def _certified_error(
     cfg: TrainConfig,              # recipe
     generator: torch.Generator,    # of orientations and starting points
 ) -> Tensor:                       # (N,)
-    "The logarithm of a bound of the error of each crop: @eq-bent-loss."
-    assert isinstance(f, Refined)
+    "The logarithm of a bound of the error of each crop: @eq-bent-loss. TypeError as _log_error."
+    if not isinstance(f, Refined): raise TypeError('certified needs a Refined network: set maps')
     y, x = pair(_in_some_orientation(p, generator), Downsampling(cfg.scale))
     level = torch.full((len(y),), f.level, device=y.device)
     eps = radius(cfg.certified, y.shape[1:])
