@@ -6,6 +6,7 @@
 __all__ = ['THIRD', 'STEPS', 'largest_ratio', 'joint_effects', 'Curved', 'Curvature', 'gains_over_map']
 
 # %% ../nbs/27_curvature.ipynb #020b09f6
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from .linear import TrustRegion, squared_norm
 from .metrics import paired
 from .recipe import _most_bent
 from .unet import Refined, Tangent, _OneBlock, row_norms, unit_effects
-from .units import STD, norms
+from .units import STD, check_images, check_truth, norms
 
 # %% ../nbs/27_curvature.ipynb #c89477a9
 THIRD = .31                   # no third derivative of SiLU is larger
@@ -135,6 +136,23 @@ def _balance(
     of_weights = of.moved.square().sum((2, 3)).sqrt()
     return (of_maps + 1e-9)/(of_weights + 1e-9)
 
+# %% ../nbs/27_curvature.ipynb #9ea25d2a
+#| code-fold: true
+def _check_one(
+    y: Tensor,                # what should be one input
+    x: Tensor,                # what should be its truth
+    side: int,                # of the photographs that are certified
+    eps: float,               # what should be a radius
+) -> None:
+    "ValueError, naming the value and the remedy, for anything else."
+    if check_images(y).shape != (1, 3, side, side):
+        raise ValueError(f'y has shape {tuple(y.shape)}, certified is one input of (1, 3, {side}, '
+                         f'{side}) at a time: give one, or make Curvature(f, side) for its side')
+    check_truth(y, check_images(x, 'x'))
+    if not 0 < eps < math.inf:
+        raise ValueError(f'eps={eps} must be a finite number above 0: at 0 there is nothing to '
+                         'certify, the error is known')
+
 # %% ../nbs/27_curvature.ipynb #bea19d16
 class Curvature:
     "Certificates of a network of one block on photographs of one size."
@@ -163,7 +181,9 @@ class Curvature:
         eps: float,           # l2 radius, > 0, normalised units
         slack: float = .05,   # of the largest eigenvalue
     ) -> Curved:
-        "@eq-curved, with a factor that is large enough."
+        """@eq-curved, with a factor that is large enough. ValueError for several photographs or
+        another size, for a truth of another shape, and for a radius of 0."""
+        _check_one(y, x, self.row_norms.shape[-1]*self.f.scale, eps)
         tangent = Tangent(self.f, y)
         with torch.enable_grad(): form = self.form(tangent, eps)
         share = 2.2*max(float(norms(STD*(tangent(y) - x))), 1e-6)
