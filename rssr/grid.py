@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SIGMA_FS', 'EPS_RELS', 'FAMILIES', 'GRID', 'LINEAR_SIGMAS', 'LINEAR_RADII', 'PLAYERS', 'thesis_family',
-           'residual_family', 'projected_family', 'split_family', 'refined_family', 'family', 'train_grid',
-           'grid_models', 'grid_command', 'rssr_grid', 'linear_name', 'linear_command', 'rssr_linear']
+           'residual_family', 'projected_family', 'split_family', 'refined_family', 'curved_family', 'family',
+           'train_grid', 'grid_models', 'grid_command', 'rssr_grid', 'linear_name', 'linear_command', 'rssr_linear']
 
 # %% ../nbs/13_grid.ipynb #e3168e54
 import fnmatch
@@ -38,7 +38,7 @@ from rssr.linear import (
 from .metrics import metrics
 from .models import list_models, load_card, save_model
 from .operators import Downsampling, Threat, problem
-from .recipe import TrainConfig
+from .recipe import MAPS_FOR, TrainConfig
 from .training import describe_photographs, sole_training
 from .units import is_affine, radius
 
@@ -177,8 +177,8 @@ def _on_the_maps(
 
 def refined_family(
     scale: int,               # 2 or 4
-) -> Iterator[TrainConfig]:   # 6
-    "Clean, from there against all radii, on without and with noise, noise alone; for a bound."
+) -> Iterator[TrainConfig]:   # 5
+    "Clean, from there against all radii, on without and with noise, noise alone."
     clean = _on_the_maps(scale)
     defended = replace(clean, init=clean.name, lr=1.5e-3 if scale == 2 else 1e-3)
     jitter = .8 if scale == 2 else 1.2                 # 4 and 6 times the radius, as of the maps
@@ -191,7 +191,17 @@ def refined_family(
     yield replace(longer, name=f'{robust.name}_both', sigma_f=jitter/4)
     yield replace(defended, name=f'{robust.name}_noise', sigma_f=jitter, epochs=24,
                   precision='float32')
-    yield replace(clean, name=f'x{scale}_curved', certified=.002, epochs=40)
+
+def curved_family(
+    scale: int,               # 2 or 4
+) -> Iterator[TrainConfig]:   # 3
+    "For a bound, each from the one for a smaller radius."
+    clean = _on_the_maps(scale)
+    init = ''
+    for at in (.002, .005, .01):
+        cfg = replace(clean, name=f'x{scale}_curved_{at:g}', certified=at, init=init)
+        yield replace(cfg, epochs=20, lr=clean.lr/2) if init else replace(cfg, epochs=60)
+        init = cfg.name
 
 # %% ../nbs/13_grid.ipynb #2d18219a
 FAMILIES = dict(
@@ -200,6 +210,7 @@ FAMILIES = dict(
     projected=projected_family,
     split=split_family,
     refined=refined_family,
+    curved=curved_family,
 )
 
 def _grid() -> dict[str, TrainConfig]:
@@ -221,6 +232,7 @@ def family(
         raise ValueError(f'{name!r} is no model of the grid: see {some}, ...')
     cfg = GRID[name]
     if cfg.bound: return 'split'
+    if cfg.certified: return 'curved'
     if cfg.maps: return 'refined'
     if cfg.projection: return 'projected'
     return 'residual' if cfg.residual else 'thesis'
@@ -431,7 +443,7 @@ def rssr_grid(
 LINEAR_SIGMAS = (0., .002, .005, .01, .02, .03, .05, .08, .12, .16, .2, .25, .3, .4, .5, .6, .8,
                  1., 1.2, 1.6, 2.)
 LINEAR_RADII = dict(
-    input=(0., .0005, .001, .002, .005, .01, .02, .05, .1, .2),
+    input=(0., *MAPS_FOR),
     measurement=(.001, .002, .005, .01, .02))
 
 PLAYERS = 96                  # photographs of the game, evenly spread

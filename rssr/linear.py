@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'ROUNDS', 'interpolation_matrix', 'Interpolation', 'has_worst_case', 'linear_worst_case', 'LearnedLinear',
-           'Moments', 'patch_moments', 'fit_linear', 'Worst', 'TrustRegion', 'squared_norm', 'Minimax', 'fit_minimax']
+           'Moments', 'patch_moments', 'fit_linear', 'Quadratic', 'Worst', 'QuadraticRegion', 'TrustRegion', 'extremes',
+           'squared_norm', 'Minimax', 'fit_minimax']
 
 # %% ../nbs/05_linear.ipynb #bfb06d59
 import copy
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -122,8 +123,9 @@ def _start(
 ) -> Tensor:              # (N, 1, 1, 1)
     "Step 2. A lambda at or left of the solution, if there is one, above all `s**2`."
     largest = curvature.amax((1, 2, 3), keepdim=True)
-    of_largest = slope*(curvature > largest*(1 - 1e-12))
-    return (largest + norms(of_largest)/eps).maximum(largest*(1 + 1e-9))
+    size = largest.abs()
+    of_largest = slope*(curvature >= largest - 1e-12*size)
+    return (largest + norms(of_largest)/eps).maximum(largest + 1e-9*size + 1e-30)
 
 # %% ../nbs/05_linear.ipynb #f212b07f
 def _newton(
@@ -395,6 +397,15 @@ def fit_linear(
     return _least_squares(Moments(matrix, m.targets))
 
 # %% ../nbs/05_linear.ipynb #9895d4b0
+class Quadratic(Protocol):
+    "A quadratic function of changes: `||b||^2 + 2 slope.e + e.gram(e)`, one for each image."
+    b: Tensor                         # (N, ...)
+    slope: Tensor                     # (N, 3, h, w)
+
+    def gram(self, e: Tensor) -> Tensor: ...    # a symmetric matrix times changes (N, 3, h, w)
+
+    def at(self, e: Tensor) -> Tensor: ...      # the value at changes, (N,)
+
 class _Error:
     "The squared error of an affine estimator, `||b + A e||^2`, as a function of the change e."
 
@@ -432,8 +443,8 @@ class _Krylov(NamedTuple):
     "What is left of the problem in some tens of dimensions."
     basis: Tensor         # orthonormal, (N, k, 3*h*w)
     turn: Tensor          # its directions of equal curvature, (N, k, k), float64
-    curvature: Tensor     # eigenvalues of A^T A there, (N, 1, 1, k), float64
-    slope: Tensor         # A^T b there, (N, 1, 1, k), float64
+    curvature: Tensor     # eigenvalues of its matrix there, (N, 1, 1, k), float64
+    slope: Tensor         # its slope there, (N, 1, 1, k), float64
 
     def back(self, z: Tensor, like: Tensor) -> Tensor:
         "Coordinates (N, 1, 1, k) to changes of the shape of `like`."
@@ -442,7 +453,7 @@ class _Krylov(NamedTuple):
         return e.view_as(like)
 
 def _krylov(
-    error: _Error,        # of a batch
+    error: Quadratic,     # of a batch
     steps: int,           # k, dimensions
 ) -> _Krylov:
     "Lanczos's method, each new direction made orthogonal to all before it, twice."
@@ -473,21 +484,18 @@ class Worst(NamedTuple):
     bound: Tensor         # no change of the ball exceeds it, (N,), float64
 
 # %% ../nbs/05_linear.ipynb #a6219ee6
-class TrustRegion:
-    """The worst case of an affine estimator on a batch, at any radius: More and Sorensen 1983,
-    in the space of Gould, Lucidi, Roma and Toint 1999, which is made once for all radii."""
+class QuadraticRegion:
+    """The largest values of quadratic functions in balls: More and Sorensen 1983, in the space of
+    Gould, Lucidi, Roma and Toint 1999, which is made once for all radii."""
 
     def __init__(
         self,
-        f: Affine,                    # estimator of what is attacked
-        y: Tensor,                    # what is attacked (N, 3, h, w), normalised
-        x: Tensor,                    # ground truth, normalised
-        unit: Tensor | float = 1.,    # factor of the error: STD for pixels
+        error: Quadratic,             # of a batch
         steps: int = 48,              # dimensions of the Krylov space
+        exact: Quadratic | None = None,  # the same in float64, if there is one
     ):
-        self.space = _krylov(_Error(f, y, x, unit), steps)
-        exact = double(unit) if isinstance(unit, Tensor) else unit
-        self.error = _Error(f, double(y), double(x), exact)
+        self.space = _krylov(error, steps)
+        self.error = exact or error
 
     def change(
         self,
@@ -501,7 +509,7 @@ class TrustRegion:
     def worst(
         self,
         eps: float,                   # l2 radius, > 0, normalised units
-        norm: float,                  # bound of the squared norm of A, see squared_norm
+        norm: float,                  # above zero and the largest eigenvalue, as squared_norm is
     ) -> Worst:
         "The worst change, what it reaches, and the bound of @eq-affine-dual."
         curvature = self.space.curvature
@@ -514,7 +522,48 @@ class TrustRegion:
         e = self.change(eps)
         return Worst(e, self.error.at(e), bound)
 
+class TrustRegion(QuadraticRegion):
+    "The worst case of an affine estimator on a batch, at any radius."
+
+    def __init__(
+        self,
+        f: Affine,                    # estimator of what is attacked
+        y: Tensor,                    # what is attacked (N, 3, h, w), normalised
+        x: Tensor,                    # ground truth, normalised
+        unit: Tensor | float = 1.,    # factor of the error: STD for pixels
+        steps: int = 48,              # dimensions of the Krylov space
+    ):
+        exact = double(unit) if isinstance(unit, Tensor) else unit
+        super().__init__(_Error(f, y, x, unit), steps, _Error(f, double(y), double(x), exact))
+
 # %% ../nbs/05_linear.ipynb #3d7d59b7
+def extremes(
+    gram: Callable[[Tensor], Tensor],  # a symmetric matrix times a change (1, 3, h, w)
+    shape: Sequence[int],         # (3, h, w) of a change
+    slack: float,                 # what may be missing, a share of the range of eigenvalues
+    alpha: float = 1e-9,          # probability that more is missing, on either side
+) -> tuple[float, float]:         # that are found: the least eigenvalue and the largest
+    "Lanczos's method, with the theorem of Kuczynski and Wozniakowski 1992, table 1."
+    dimension = math.prod(shape)
+    needed = math.log(1.648*dimension**.5/alpha)/slack**.5
+    steps = min(math.ceil((needed + 1)/2), dimension)
+    now = torch.randn(1, *shape, generator=torch.Generator().manual_seed(1))
+    now = now/norms(now)
+    before = torch.zeros_like(now)
+    diagonal: list[float] = []
+    beside = [0.]
+    for _ in range(steps):
+        w = gram(now) - beside[-1]*before
+        diagonal.append(float((w*now).sum()))
+        w = w - diagonal[-1]*now
+        beside.append(float(norms(w)))
+        if not math.isfinite(beside[-1]):
+            raise OverflowError('a form of changes is not finite: weights or a radius are too large')
+        if beside[-1] <= 1e-7*max(map(abs, diagonal)): break  # all of the space is found
+        before, now = now, w/beside[-1]
+    found = eigvalsh_tridiagonal(np.array(diagonal), np.array(beside[1:len(diagonal)]))
+    return float(found[0]), float(found[-1])
+
 def squared_norm(
     f: Affine,                    # estimator of what is attacked
     shape: Sequence[int],         # (3, h, w) of one attacked image
@@ -522,26 +571,10 @@ def squared_norm(
     slack: float = 1e-3,          # the bound is at most that share above the norm
     alpha: float = 1e-9,          # probability of error
 ) -> float:                       # upper bound of the largest eigenvalue of A^T A
-    "Lanczos's method, with the theorem of Kuczynski and Wozniakowski 1992, table 1."
-    dimension = math.prod(shape)
-    needed = math.log(1.648*dimension**.5/alpha)/slack**.5
-    steps = min(math.ceil((needed + 1)/2), dimension)
+    "From the largest that is found: no eigenvalue is below zero."
     zero = torch.zeros(1, *shape)
     error = _Error(f, zero, f(zero), unit)
-    now = torch.randn(zero.shape, generator=torch.Generator().manual_seed(1))
-    now = now/norms(now)
-    before = torch.zeros_like(now)
-    diagonal: list[float] = []
-    beside = [0.]
-    for _ in range(steps):
-        w = error.gram(now) - beside[-1]*before
-        diagonal.append(float((w*now).sum()))
-        w = w - diagonal[-1]*now
-        beside.append(float(norms(w)))
-        if beside[-1] < 1e-7*max(diagonal): break         # all of the space is found
-        before, now = now, w/beside[-1]
-    found = eigvalsh_tridiagonal(np.array(diagonal), np.array(beside[1:len(diagonal)]))
-    return float(found[-1])/(1 - slack)
+    return extremes(error.gram, shape, slack, alpha)[1]/(1 - slack)
 
 # %% ../nbs/05_linear.ipynb #fce445a5
 class _Adversary:

@@ -43,7 +43,7 @@ from .linear import LearnedLinear, linear_worst_case
 from .metrics import mse
 from .models import load_card, load_model, save_model
 from .operators import Downsampling, ForwardOperator, Threat, pair, problem
-from .recipe import TOLD_RADII, TrainConfig, learning_rate, steepest, training_loss
+from .recipe import TrainConfig, learning_rate, steepest, training_loss
 from .smoothing import Noise, smooth
 from .unet import Network, Refined, network
 from .units import Estimator, to_pixels
@@ -297,7 +297,7 @@ def _maps(
 ) -> list[LearnedLinear]:
     "The linear maps inside. ValueError if one is unknown, or no such map."
     found = []
-    for eps_rel in TOLD_RADII:
+    for eps_rel in cfg.radii:
         name = f'{cfg.maps}_{eps_rel:g}'
         own = out/f'{name}.safetensors'
         one = load_model(own if own.exists() else name)
@@ -315,11 +315,15 @@ def _go_on_from(
 ) -> None:
     "Take up the weights of the start. ValueError if it is unknown, or of another architecture."
     start = _network(_start_path(cfg, out))
-    free = dict(projection=0)                             # P has no weights: it may come or go
-    if start.args | free != model.args | free:
+    if _learned(start.args) != _learned(model.args):
         raise ValueError(f'init={cfg.init!r} has architecture {start.args}, '
                          f'the recipe asks for {model.args}')
     model.load_state_dict(start.state_dict())
+
+def _learned(architecture: dict) -> dict:
+    "Without what is given: P, and for which radii the maps are, but not how many."
+    radii = len(architecture.get('radii', []))
+    return architecture | dict(projection=0, told=None, radii=radii)
 
 # %% ../nbs/12_training.ipynb #935eb288
 #| code-fold: true

@@ -365,7 +365,7 @@ def certificates_attacked(source: Source) -> None:
             write_file(kept, pd.DataFrame(rows).to_csv(index=False).encode())
 
 
-CURVED = (.0005, .001, .002)            # radii of certificates by curvature
+CURVED = (.0005, .001, .002, .005, .01)  # radii of certificates by curvature
 
 
 def certify_curved(
@@ -378,7 +378,8 @@ def certify_curved(
     f = load_model(name)
     assert isinstance(f, Refined)
     curvature = Curvature(f)
-    for image, at in itertools.product(range(len(crops)), CURVED):
+    radii = [at for at in CURVED if cfg.certified/4 <= at <= cfg.certified]
+    for image, at in itertools.product(range(len(crops)), radii):
         content = crops.contents[image]
         if (content, at) in done: continue
         y, x = pair(crops[image][None].float()/255, Downsampling(cfg.scale))
@@ -392,7 +393,7 @@ def certify_curved(
                       reached=found.reached, certified=found.bound)
         psnr = {key: f'{-20*math.log10(v/x.numel()**.5):.4f}' for key, v in errors.items()}
         about = dict(photograph=crops.names[image], content=content, model=name, eps_rel=at)
-        yield about | psnr | dict(kappa=f'{found.kappa:.4g}')
+        yield about | psnr | dict(kappa=f'{found.kappa:.4g}', norm=f'{found.norm:.4g}')
 
 
 def curved(source: Source) -> None:
