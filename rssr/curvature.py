@@ -89,6 +89,12 @@ def _largest_two(bend: Bend) -> tuple[float, float]:
     kappa, square = (one/(1 - ROUGH) for one in found)
     return kappa, square
 
+def _squared(bend: Bend, eps: float) -> tuple[_Squared, float, float]:
+    "The right side of @eq-curved, kappa, and the norm of J."
+    kappa, square = _largest_two(bend)
+    norm = square**.5
+    return _Squared(bend, 2*norm*eps + 2*kappa*eps**2), kappa, norm
+
 # %% ../nbs/27_curvature.ipynb #9ea25d2a
 #| code-fold: true
 def _check_one(
@@ -139,14 +145,13 @@ class Curvature:
         "@eq-curved. ValueError for several photographs, another size or shape, a radius of 0."
         _check_one(y, x, self.row_norms.shape[-1]*self.f.scale, eps)
         bend = self.bend(y, x, eps)
-        kappa, square = _largest_two(bend)
-        squared = _Squared(bend, 2*square**.5*eps + 2*kappa*eps**2)
+        squared, kappa, norm = _squared(bend, eps)
         least, largest = extremes(squared.gram, y.shape[1:], FINE)
         above = largest + FINE/(1 - 2*FINE)*(largest - least)
         worst = QuadraticRegion(squared, STEPS).worst(eps, max(above, 1e-12))
         reached = norms(STD*(self.f(y + worst.e.float()) - x))
         bound = (float(worst.bound)*(1 + ROUNDING))**.5
-        return Curved(bound, float(reached), kappa, square**.5)
+        return Curved(bound, float(reached), kappa, norm)
 
 # %% ../nbs/27_curvature.ipynb #31de983e
 def _tables(scale: int, folder: str | Path) -> dict[float, pd.DataFrame]:

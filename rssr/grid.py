@@ -197,11 +197,13 @@ def curved_family(
 ) -> Iterator[TrainConfig]:   # 3
     "For a bound, each from the one for a smaller radius."
     clean = _on_the_maps(scale)
+    first = replace(clean, certified=.002, epochs=60 if scale == 2 else 50)
+    longer = replace(clean, epochs=20, lr=clean.lr/2)
     init = ''
-    for at in (.002, .005, .01):
-        cfg = replace(clean, name=f'x{scale}_curved_{at:g}', certified=at, init=init)
-        yield replace(cfg, epochs=20, lr=clean.lr/2) if init else replace(cfg, epochs=60)
-        init = cfg.name
+    for cfg in (first, replace(longer, certified=.005), replace(longer, certified=.01)):
+        name = f'x{scale}_curved_{cfg.certified:g}'
+        yield replace(cfg, name=name, init=init)
+        init = name
 
 # %% ../nbs/13_grid.ipynb #2d18219a
 FAMILIES = dict(
