@@ -192,6 +192,7 @@ def refined_family(
     yield replace(defended, name=f'{robust.name}_noise', sigma_f=jitter, epochs=24,
                   precision='float32')
 
+# %% ../nbs/13_grid.ipynb #0dc6581c
 def curved_family(
     scale: int,               # 2 or 4
 ) -> Iterator[TrainConfig]:   # 3

@@ -522,6 +522,7 @@ class QuadraticRegion:
         e = self.change(eps)
         return Worst(e, self.error.at(e), bound)
 
+# %% ../nbs/05_linear.ipynb #1656b0fb
 class TrustRegion(QuadraticRegion):
     "The worst case of an affine estimator on a batch, at any radius."
 
@@ -558,7 +559,7 @@ def extremes(
         w = w - diagonal[-1]*now
         beside.append(float(norms(w)))
         if not math.isfinite(beside[-1]):
-            raise OverflowError('a form of changes is not finite: weights or a radius are too large')
+            raise OverflowError('a form is not finite: weights or the radius are too large')
         if beside[-1] <= 1e-7*max(map(abs, diagonal)): break  # all of the space is found
         before, now = now, w/beside[-1]
     found = eigvalsh_tridiagonal(np.array(diagonal), np.array(beside[1:len(diagonal)]))

@@ -21,8 +21,20 @@ from .attacks import Ascent, frozen, pgd
 from .core import draw_integers, draw_normal, draw_uniform
 from .metrics import mse
 from .operators import WHERE, Downsampling, Threat, pair, problem
-from .unet import (Changes, Refined, Tangent, around_units, bends, joint_effects, map_grams,
-                       map_windows, row_norms, unit_effects, unit_products, weight_effects)
+from rssr.unet import (
+    Changes,
+    Refined,
+    Tangent,
+    around_units,
+    bends,
+    joint_effects,
+    map_grams,
+    map_windows,
+    row_norms,
+    unit_effects,
+    unit_products,
+    weight_effects,
+)
 from .units import STD, Estimator, is_foldable, is_split, norms, radius
 
 # %% ../nbs/11_recipe.ipynb #388e04f4
@@ -70,11 +82,16 @@ class TrainConfig:
     @property
     def architecture(self) -> dict[str, Any]:
         "What `network` needs."
-        simple = dict(blocks=1, told=self.certified) if self.certified else {}
-        if self.maps: return dict(scale=self.scale, radii=self.radii, **simple)
-        if self.bound: return dict(scale=self.scale, bound=self.bound, activation=self.activation)
-        front = self.scale if self.projection else 0
-        return dict(residual=self.residual, projection=front, activation=self.activation)
+        return _architecture(self)
+
+# %% ../nbs/11_recipe.ipynb #8aa6dec5
+def _architecture(cfg: TrainConfig) -> dict[str, Any]:
+    "What `network` needs for a recipe."
+    simple = dict(blocks=1, told=cfg.certified) if cfg.certified else {}
+    if cfg.maps: return dict(scale=cfg.scale, radii=cfg.radii, **simple)
+    if cfg.bound: return dict(scale=cfg.scale, bound=cfg.bound, activation=cfg.activation)
+    front = cfg.scale if cfg.projection else 0
+    return dict(residual=cfg.residual, projection=front, activation=cfg.activation)
 
 # %% ../nbs/11_recipe.ipynb #d0904039
 #| code-fold: true
@@ -354,10 +371,8 @@ def _log_error(
     return (mse(out.float(), x) + FLAT).log()
 
 # %% ../nbs/11_recipe.ipynb #0dedcdf4
-GIVEN = .03                        # share of the linear part that pays for a product
-
-class Bend:
-    "How much the square of the error can bend at inputs: the forms of @eq-rest and @eq-curved."
+class _Counts:
+    "With what each change of a unit and of a weight counts."
 
     def __init__(
         self,
@@ -366,7 +381,7 @@ class Bend:
         reach: Tensor,             # how far each unit can be moved, (C, 1, 1) or (C, h, w)
         joint: Tensor,             # what it does with a change of norm eps, (C, 1, 1), pixels
         per_weight: Tensor,        # and what a weight does, squared, (N, maps)
-        points: int = 24,          # see `bends`
+        points: int = 24,          # at which bends are computed, on either side
     ):
         self.tangent = tangent
         self.b = b
@@ -379,14 +394,11 @@ class Bend:
         self.of_rest = either*(unit_effects(tangent) + joint)
         self.per_unit = 2*(own + either*joint*around_units(b, tangent.f.scale))
 
-    def _units(self, of: Changes) -> Tensor:
-        return (self.of_rest*of.units.square()).sum((1, 2, 3))
+# %% ../nbs/11_recipe.ipynb #6066ce79
+GIVEN = .03                        # share of the linear part that pays for a product
 
-    def _weights(self, of: Changes) -> Tensor:
-        return (self.per_weight*of.moved.square().sum((2, 3))).sum(1)
-
-    def _tangent(self, of: Changes) -> Tensor:
-        return (STD*self.tangent.estimate(of)).square().sum((1, 2, 3))
+class Bend(_Counts):
+    "How much the square of the error can bend at inputs: the forms of @eq-rest and @eq-curved."
 
     def units(self, e: Tensor) -> Tensor:
         "Q of @eq-rest, (N,)."
@@ -396,15 +408,24 @@ class Bend:
         "Squared norm of J e, (N,)."
         return self._tangent(self.tangent.changes(e))
 
-    def _second(self, of: Changes) -> Tensor:
-        product = STD*self.tangent.product(of)
-        return (2*self.b*product).sum((1, 2, 3)) + (self.per_unit*of.units.square()).sum((1, 2, 3))
-
     def square(self, e: Tensor, factor: Tensor | float) -> Tensor:
         "What is quadratic in @eq-curved, (N,), with the factor of Q."
         of = self.tangent.changes(e)
         beside = factor*self._units(of) + (2 + 1/GIVEN)*self._weights(of)
         return (1 + GIVEN)*self._tangent(of) + self._second(of) + beside
+
+    def _units(self, of: Changes) -> Tensor:
+        return (self.of_rest*of.units.square()).sum((1, 2, 3))
+
+    def _weights(self, of: Changes) -> Tensor:
+        return (self.per_weight*of.moved.square().sum((2, 3))).sum(1)
+
+    def _tangent(self, of: Changes) -> Tensor:
+        return (STD*self.tangent.estimate(of)).square().sum((1, 2, 3))
+
+    def _second(self, of: Changes) -> Tensor:
+        product = STD*self.tangent.product(of)
+        return (2*self.b*product).sum((1, 2, 3)) + (self.per_unit*of.units.square()).sum((1, 2, 3))
 
 # %% ../nbs/11_recipe.ipynb #badd21f9
 def _climbed(
@@ -474,6 +495,18 @@ def _largest_square(
     both = _climbed(square, bent, 3)
     return bend.square(both, factor).maximum(bend.square(bent, factor))*eps**2
 
+# %% ../nbs/11_recipe.ipynb #65008926
+def _cost(
+    largest: Tensor,               # of what is quadratic, m + k, (N,)
+    b: Tensor,                     # errors, (N, 3, H, W), pixels in [0,1]
+    error: Tensor,                 # under attack
+) -> Tensor:                       # (N,)
+    "What is gained beside the attack by turning to where the square bends most: @eq-bent-loss."
+    a = (2*b*(error - b)).sum((1, 2, 3)).clamp_min(0)
+    m = (error - b).square().sum((1, 2, 3))
+    k = (largest - m).clamp_min(1e-12)
+    return (k - a/2).clamp_min(0).square()/k
+
 CORNER = 3/8                       # of the side of each crop, in which bends are looked for
 
 def _certified_error(
@@ -498,17 +531,6 @@ def _certified_error(
     largest = _largest_square(bend, e, eps, generator)
     square = error.square().sum((1, 2, 3)) + _cost(largest, b, error.detach())
     return (square/x[0].numel()/STD.square().mean() + FLAT).log()
-
-def _cost(
-    largest: Tensor,               # of what is quadratic, m + k, (N,)
-    b: Tensor,                     # errors, (N, 3, H, W), pixels in [0,1]
-    error: Tensor,                 # under attack
-) -> Tensor:                       # (N,)
-    "What is gained beside the attack by turning to where the square bends most: @eq-bent-loss."
-    a = (2*b*(error - b)).sum((1, 2, 3)).clamp_min(0)
-    m = (error - b).square().sum((1, 2, 3))
-    k = (largest - m).clamp_min(1e-12)
-    return (k - a/2).clamp_min(0).square()/k
 
 # %% ../nbs/11_recipe.ipynb #d77bd0a2
 def training_loss(

@@ -642,7 +642,7 @@ def _distinct(
 # %% ../nbs/06_unet.ipynb #74127006
 def map_grams(
     f: Refined,                   # any number of blocks
-    windows: Tensor,              # some of `map_windows`
+    windows: Tensor,              # some of what map_windows gives
 ) -> Tensor:                      # (places, maps, phases, maps, phases), float64, normalised
     "Inner products of the rows of what the maps make against their mean: of each pair of windows."
     scale, support = f.maps.form
@@ -655,7 +655,7 @@ def map_grams(
 
 def joint_effects(
     f: Refined,                   # of one block
-    grams: Tensor,                # `map_grams`
+    grams: Tensor,                # from map_grams
 ) -> Tensor:                      # (channels, 1, 1), pixels in [0,1]
     "What a unit and a change of norm one do together, at most."
     _, moved = (kernel.double() for kernel in _OneBlock(f).kernels())
@@ -668,7 +668,7 @@ def joint_effects(
 
 def weight_effects(
     tangent: Tangent,             # of inputs
-    grams: Tensor,                # `map_grams`
+    grams: Tensor,                # from map_grams
     generator: torch.Generator,   # of one change, which says what is usual
 ) -> Tensor:                      # m**2*omega_j of @eq-rest, (N, maps), squared pixels
     "What the square of a change of each weight counts beside a change of norm one, at most."
