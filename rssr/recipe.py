@@ -371,34 +371,15 @@ def _log_error(
     return (mse(out.float(), x) + FLAT).log()
 
 # %% ../nbs/11_recipe.ipynb #0dedcdf4
-class _Counts:
-    "With what each change of a unit and of a weight counts."
-
-    def __init__(
-        self,
-        tangent: Tangent,          # of inputs (N, 3, h, w)
-        b: Tensor,                 # errors there, (N, 3, H, W), pixels in [0,1]
-        reach: Tensor,             # how far each unit can be moved, (C, 1, 1) or (C, h, w)
-        joint: Tensor,             # what it does with a change of norm eps, (C, 1, 1), pixels
-        per_weight: Tensor,        # and what a weight does, squared, (N, maps)
-        points: int = 24,          # at which bends are computed, on either side
-    ):
-        self.tangent = tangent
-        self.b = b
-        self.reach = reach
-        self.per_weight = per_weight
-        least, largest = bends(tangent.inside, reach, points)
-        either = largest.maximum(-least)
-        c = unit_products(tangent, b)
-        own = (c*least).maximum(c*largest)
-        self.of_rest = either*(unit_effects(tangent) + joint)
-        self.per_unit = 2*(own + either*joint*around_units(b, tangent.f.scale))
-
-# %% ../nbs/11_recipe.ipynb #6066ce79
 GIVEN = .03                        # share of the linear part that pays for a product
 
-class Bend(_Counts):
-    "How much the square of the error can bend at inputs: the forms of @eq-rest and @eq-curved."
+class _Forms:
+    "The forms of @eq-rest and @eq-curved."
+    tangent: Tangent               # of inputs (N, 3, h, w)
+    b: Tensor                      # errors there, (N, 3, H, W), pixels in [0,1]
+    of_rest: Tensor                # what the square of a unit's change counts in Q, (N, C, h, w)
+    per_unit: Tensor               # and with the error, (N, C, h, w)
+    per_weight: Tensor             # what that of a weight's change counts, (N, maps)
 
     def units(self, e: Tensor) -> Tensor:
         "Q of @eq-rest, (N,)."
@@ -426,6 +407,30 @@ class Bend(_Counts):
     def _second(self, of: Changes) -> Tensor:
         product = STD*self.tangent.product(of)
         return (2*self.b*product).sum((1, 2, 3)) + (self.per_unit*of.units.square()).sum((1, 2, 3))
+
+# %% ../nbs/11_recipe.ipynb #6066ce79
+class Bend(_Forms):
+    "How much the square of the error can bend at inputs."
+
+    def __init__(
+        self,
+        tangent: Tangent,          # of inputs (N, 3, h, w)
+        b: Tensor,                 # errors there, (N, 3, H, W), pixels in [0,1]
+        reach: Tensor,             # how far each unit can be moved, (C, 1, 1) or (C, h, w)
+        joint: Tensor,             # what it does with a change of norm eps, (C, 1, 1), pixels
+        per_weight: Tensor,        # and what a weight does, squared, (N, maps)
+        points: int = 24,          # at which bends are computed, on either side
+    ):
+        self.tangent = tangent
+        self.b = b
+        self.reach = reach
+        self.per_weight = per_weight
+        least, largest = bends(tangent.inside, reach, points)
+        either = largest.maximum(-least)
+        c = unit_products(tangent, b)
+        own = (c*least).maximum(c*largest)
+        self.of_rest = either*(unit_effects(tangent) + joint)
+        self.per_unit = 2*(own + either*joint*around_units(b, tangent.f.scale))
 
 # %% ../nbs/11_recipe.ipynb #badd21f9
 def _climbed(
