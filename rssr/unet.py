@@ -524,10 +524,6 @@ class Changes(NamedTuple):
     added: Tensor                 # (N, 3*scale**2, h, w)
     moved: Tensor                 # the weights of the maps: J_j e, (N, maps, h, w)
 
-    @property
-    def spread(self) -> Tensor:
-        "What each map makes against their mean: C e."
-        return self.by_maps - self.by_maps.mean(2, keepdim=True)
 
 # %% ../nbs/06_unet.ipynb #eff11030
 class Tangent(_OneBlock):
