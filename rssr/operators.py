@@ -20,7 +20,7 @@ from rssr.units import (
     Affine,
     Estimator,
     Linear,
-    Split,
+    TwoParts,
     check_pixels,
     is_affine,
     is_foldable,
@@ -209,15 +209,15 @@ class LiftedLinear(Lifted):
 # %% ../nbs/02_operators.ipynb #2bf1aefa
 class LiftedSplit(Lifted):
     "A split estimator after the lift; split as well, with the same bound."
-    f: Split
+    f: TwoParts
 
     def __init__(
         self,
-        f: Split,                      # split estimator of lifted measurements
+        f: TwoParts,                   # split estimator of lifted measurements
         operator: ForwardOperator,     # which lifts
     ):
         super().__init__(f, operator)
-        self.linear_part = LiftedLinear(f.linear_part, operator)
+        self.linear_part = lifted(f.linear_part, operator)
         self.bound = f.bound
 
     def bounded_part(self, z: Tensor) -> Tensor:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MEAN', 'STD', 'NORMS', 'normalise', 'to_pixels', 'radius', 'grey_levels', 'norms', 'check_images', 'check_pixels',
-           'check_truth', 'Estimator', 'Linear', 'Affine', 'Split', 'Random', 'Foldable', 'is_linear', 'is_affine',
+           'check_truth', 'Estimator', 'Linear', 'Affine', 'TwoParts', 'Random', 'Foldable', 'is_linear', 'is_affine',
            'is_split', 'is_random', 'is_foldable']
 
 # %% ../nbs/01_units.ipynb #ea205cac
@@ -153,9 +153,9 @@ class Affine(Estimator, Protocol):
         "(N, 3, h, w) to (N, 3, H, W): what a change of the input does to the estimate."
 
 # %% ../nbs/01_units.ipynb #acd45bc9
-class Split(Estimator, Protocol):
+class TwoParts(Estimator, Protocol):
     "An estimator of two parts: `f(y) = linear_part(y) + bounded_part(y)`."
-    linear_part: Linear
+    linear_part: Linear | Affine
     bound: float               # largest root mean square of the bounded part, pixels
 
     def bounded_part(self, y: Tensor) -> Tensor:
@@ -197,7 +197,7 @@ def is_affine(
 
 def is_split(
     f: Callable,                   # any estimator
-) -> TypeGuard[Split]:             # whether it has two parts and says so
+) -> TypeGuard[TwoParts]:          # whether it has two parts and says so
     "Whether it tells its linear part from its bounded part."
     return callable(getattr(f, 'bounded_part', None))
 
