@@ -24,7 +24,7 @@ from .core import Shard, content_hash, derived_seed, progress
 from .data import Crops, Photographs, distinct
 from .draws import kept_for, observe, seed_of
 from .grid import LINEAR_RADII, linear_name
-from .linear import KINDS, Interpolation, squared_norm
+from .linear import KINDS, Interpolation
 from rssr.models import (
     estimator_hash,
     list_models,
@@ -37,7 +37,7 @@ from .operators import Downsampling, Threat, problem
 from .rows import JobFolder, Layout, add_job, check_apart, job_name, publish, read_rows, turns
 from .smoothing import Noise, fastest_batch
 from .unet import check_precision
-from .units import STD, Estimator, is_affine, is_linear, is_split
+from .units import Estimator, is_affine, is_linear, is_split
 
 # %% ../nbs/21_certifying.ipynb #c8bd1b98
 #| code-fold: true
@@ -209,8 +209,6 @@ def _shipped_maps(
 
 # %% ../nbs/21_certifying.ipynb #c5bf44e1
 #| code-fold: true
-_NORMS: dict[tuple, float] = {}       # by hash of the map, place of the attack and shape
-
 class _Learned(_Exact):
     "Certificates of the learned linear maps, at each radius of the one for it."
     model = 'learned linear'
@@ -219,25 +217,18 @@ class _Learned(_Exact):
         super().__init__(operator, where, eps_rels)
         names = _shipped_maps(operator, where)
         self.maps = {name: load_model(name) for name in names.values()}
-        self.hashes = {name: str(estimator_hash(f)) for name, f in self.maps.items()}
+        hashes = [str(estimator_hash(f)) for f in self.maps.values()]
         self.methods = ['B0 learned'] if 0. in names else []
         nearest = {r: max((s for s in names if s <= r), default=0.) for r in eps_rels}
         self.names = {eps_rel: names.get(r, '') for eps_rel, r in nearest.items()}
-        self.identity['weights'] = content_hash(*self.hashes.values())
-
-    def _squared_norm(self, name, A, shape):
-        "Bound of the squared norm of a map after the lift, computed once."
-        key = self.hashes[name], self.where, *shape
-        if key not in _NORMS: _NORMS[key] = squared_norm(A, shape, STD, slack=2e-3)
-        return _NORMS[key]
+        self.identity['weights'] = content_hash(*hashes)
 
     def find(self, photograph, methods, state, bar):
         found = []
         for eps_rel, name in self.names.items():
             A, y, x = problem(self.maps[name], photograph.p, self.operator, self.where)
             assert is_affine(A)
-            squared = self._squared_norm(name, A, y.shape[1:])
-            one = linear_certificate(A, y, eps_rel, x, squared)
+            one = linear_certificate(A, y, eps_rel, x)
             found.append(replace(one, method='B0 learned'))
         return _Found(found, math.nan)
 

@@ -33,7 +33,7 @@ from rssr.core import (
 from .metrics import rms, structure_distance
 from .models import MIXING, estimator_hash
 from .smoothing import Noise
-from .units import STD, Estimator, check_images, is_split, to_pixels
+from .units import STD, Affine, Estimator, Linear, check_images, is_split, to_pixels
 
 # %% ../nbs/19_draws.ipynb #8d1e3b60
 class _Frame:
@@ -52,15 +52,17 @@ class _Frame:
         self._set_ranges()
 
     def _set_ranges(self) -> None:
-        "The largest `||V - m||` and `<b, V - m>` of any V that can be."
+        "The largest `||V - m||`, `<b, V - m>` and `||b + V - m||` of any V that can be."
         m = self.centre
         b = torch.zeros_like(m) if self.error is None else self.error
         if self.limit is None:
             self.reach = float(rms(torch.maximum(m, 1-m)))
             self.top = float(torch.maximum(-b*m, b*(1-m)).mean())
+            self.farthest = float(rms(torch.maximum((b - m).abs(), (b + 1 - m).abs())))
         else:
             self.reach = self.limit + float(rms(m))
             self.top = float(rms(b)*self.limit - (b*m).mean())
+            self.farthest = float(rms(b - m)) + self.limit
 
 # %% ../nbs/19_draws.ipynb #3f0a8574
 class Kept:
@@ -102,59 +104,93 @@ def _inner(
     "Mean product of the values of each image with those of b."
     return V.flatten(1) @ b.flatten()/b.numel()
 
-def _top_eigenvalue(
+def _largest_eigenvalues(
     X: Tensor,         # a row for a draw, (m, values)
-    within: Tensor,    # whether it counts, else it is 0, (m,)
-) -> float:
-    "Of the mean over draws of `X X^T`, from the products of each draw with each."
-    products = double(X @ X.T)*within*within[:, None]
-    return float(torch.linalg.eigvalsh(products)[-1])/X.numel()
+) -> Tensor:           # (2,), float64, each with pixels squared as root mean square
+    "Of the mean over draws of `X X^T`, and of `||X||^2 X X^T`: from the products of each with each."
+    products = double(X @ X.T)/X.shape[1]
+    sizes = products.diagonal().clamp_min(0).sqrt()
+    weighted = sizes*products*sizes[:, None]
+    return torch.linalg.eigvalsh(torch.stack([products, weighted]))[:, -1]/len(X)
 
 # %% ../nbs/19_draws.ipynb #bd3e8cf6
-class Part(_Frame, Kept):
+class _Windows(Kept):
+    "Whole draws X, until there are enough of them, and what is left of the others."
+    window: Tensor                     # those that wait, (m, values)
+    tops: Tensor                       # two largest eigenvalues for each full window, (windows, 2)
+    keep: int                          # draws in a full window
+
+    def __init__(self, values: int, keep: int, like: Tensor):
+        self.keep = keep
+        self.window = like.new_empty(0, values)
+        self.tops = double(like.new_empty(0, 2))
+
+    def _add_whole(self, X: Tensor) -> None:
+        "More draws."
+        self.window = torch.cat([self.window, X])
+        while len(self.window) >= self.keep:
+            full, self.window = self.window[:self.keep], self.window[self.keep:].clone()
+            self.tops = torch.cat([self.tops, _largest_eigenvalues(full)[None].to(self.tops)])
+
+    def eigenvalues(self) -> Tensor:   # (2,), float64
+        "No smaller than the two largest eigenvalues over all draws so far."
+        total = self.keep*self.tops.sum(0)
+        if len(self.window): total += len(self.window)*_largest_eigenvalues(self.window).to(total)
+        return total/self.n
+
+# %% ../nbs/19_draws.ipynb #ccda934d
+class Part(_Frame, _Windows):
     "One random image V and what is kept of its draws; pixels."
-    grows = 'sizes', 'projections', 'kept'
+    grows = 'scalars', 'total', 'window', 'tops'
 
     def __init__(
         self,
         pilot: Tensor,                       # draws that choose, (m, 3, H, W)
         limit: float | None = None,          # no V is larger; None: values in [0,1]
         linear_error: Tensor | None = None,  # A y - x; -x if A = 0; None: no truth
-        keep: int = 512,                     # whole draws for the covariance
+        keep: int = 512,                     # whole draws at once for the covariance
+        luck: float = 1.,                    # for counts: uniform in (0, 1], from no draw
     ):
-        super().__init__(pilot, limit, linear_error)
-        self.keep = keep
-        self.sizes = pilot.new_empty(0)                            # ||V - m||, (n,)
-        self.projections = pilot.new_empty(0)                      # <b, V - m>, (n,)
-        self._blocks = [pilot.new_empty(0, self.centre.numel())]   # of `kept`
-        self._top_eigenvalue: float | None = None
+        _Frame.__init__(self, pilot, limit, linear_error)
+        _Windows.__init__(self, self.centre.numel(), keep, pilot)
+        self.luck = luck
+        self.total = double(torch.zeros_like(self.centre))         # sum of X
+        self._blocks = [pilot.new_empty(0, 3)]                     # of `scalars`
 
     @property
-    def kept(self) -> Tensor:
-        "V - m of the first draws, (m, values); joined when it is asked for."
+    def scalars(self) -> Tensor:
+        "Three numbers of each draw, (n, 3); joined when they are asked for."
         if len(self._blocks) > 1: self._blocks = [torch.cat(self._blocks)]
         return self._blocks[0]
 
-    @kept.setter
-    def kept(self, images: Tensor) -> None:
-        self._blocks = [images]
+    @scalars.setter
+    def scalars(self, numbers: Tensor) -> None:
+        self._blocks = [numbers]
+
+    @property
+    def sizes(self) -> Tensor:
+        "||V - m||, (n,)."
+        return self.scalars[:, 0]
+
+    @property
+    def projections(self) -> Tensor:
+        "<b, V - m>, (n,); zeros without a truth."
+        return self.scalars[:, 1]
+
+    @property
+    def errors(self) -> Tensor:
+        "||b + V - m||, (n,); without a truth the sizes."
+        return self.scalars[:, 2]
 
     def _add(self, V: Tensor) -> None:
-        "Two numbers of each draw, and the whole image of the first ones."
+        "Three numbers of each draw, and what is needed of the whole images."
         away = V - self.centre
-        self.sizes = torch.cat([self.sizes, rms(away)])
-        if self.error is not None:
-            self.projections = torch.cat([self.projections, _inner(away, self.error)])
-        room = self.keep - sum(map(len, self._blocks))
-        if room > 0: self._blocks.append(away.flatten(1)[:room])
-        self._top_eigenvalue = None
-
-    def top_eigenvalue(self) -> float:
-        "Of the mean of `X X^T` over the kept draws; X = V - m within the cut, else 0."
-        if self._top_eigenvalue is None:
-            within = self.sizes[:len(self.kept)] <= self.cut
-            self._top_eigenvalue = _top_eigenvalue(self.kept, within)
-        return self._top_eigenvalue
+        b = torch.zeros_like(self.centre) if self.error is None else self.error
+        sizes = rms(away)
+        self._blocks.append(torch.stack([sizes, _inner(away, b), rms(away + b)], 1))
+        X = away*(sizes <= self.cut).view(-1, 1, 1, 1)
+        self.total += double(X).sum(0)
+        self._add_whole(X.flatten(1))
 
 # %% ../nbs/19_draws.ipynb #73077628
 class Pixels(Kept):
@@ -304,11 +340,12 @@ def _fresh(
     limit: float | None,           # as in Part
     linear_error: Tensor | None,   # as in Part
     keep: int,                     # as in Part
+    luck: float,                   # as in Part
 ) -> Kept:
     "What will be kept under it, still without draws."
     if name == 'pixels': return Pixels(pilot['output'])
     if name == 'structure': return Structure(pilot['output'])
-    return Part(pilot[name], limit, linear_error, keep)
+    return Part(pilot[name], limit, linear_error, keep, luck)
 
 # %% ../nbs/19_draws.ipynb #5b787c9d
 class _Parts:
@@ -375,6 +412,12 @@ def _pilot(
     blocks = [one_block(f, y, noise, seed, output=output, room=room) for seed in seeds]
     return {name: torch.cat([block[name] for block in blocks]) for name in blocks[0]}
 
+def _luck(
+    seed: int,             # of the run
+) -> float:                # uniform in (0, 1]
+    "The one random number beside the draws, for counts."
+    return 1 - float(torch.rand((), generator=seeded(derived_seed(seed, 2), 'cpu')))
+
 def _check_truth(
     x: Tensor | None,      # truth (1, 3, H, W), or none
     output: Tensor,        # an output (3, H, W)
@@ -407,7 +450,7 @@ class Draws(_Parts):
         x: Tensor | None = None,            # truth (1, 3, H, W), normalised
         methods: Sequence[str] = ('B7',),   # keys of METHODS
         pilot: int = 256,                   # draws that choose, in whole blocks
-        keep: int = 512,                    # whole draws for the covariance
+        keep: int = 512,                    # whole draws at once for the covariance
     ):
         self.shape = y.shape[1:]            # of the input
         self.sigma = noise.sigma
@@ -422,13 +465,21 @@ class Draws(_Parts):
         _check_truth(x, self.pilot_mean)
         limits = {'bounded': f.bound} if is_split(f) else {}
         errors = _linear_errors(f, y, x)
-        self.parts = {name: _fresh(name, drawn, limits.get(name), errors.get(name), keep)
+        self.luck = _luck(seed_of(noise))
+        self.parts = {name: _fresh(name, drawn, limits.get(name), errors.get(name), keep, self.luck)
                       for name in needed}
 
     @property
     def main(self) -> Part:
         "What B7 is about: the bounded part if f is split, else the output."
         return self.part('output' if self.linear_part is None else 'bounded')
+
+    def linear_part_of(
+        self,
+        part: Part,                         # one of these
+    ) -> Linear | Affine | None:            # None: nothing is added to it
+        "What is added to that random image without noise."
+        return self.linear_part if part is self.parts.get('bounded') else None
 
     @property
     def spread(self) -> float:

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['SIGMA_FS', 'EPS_RELS', 'FAMILIES', 'GRID', 'LINEAR_SIGMAS', 'LINEAR_RADII', 'PLAYERS', 'thesis_family',
-           'residual_family', 'projected_family', 'split_family', 'refined_family', 'curved_family', 'family',
-           'train_grid', 'grid_models', 'grid_command', 'rssr_grid', 'linear_name', 'linear_command', 'rssr_linear']
+           'residual_family', 'projected_family', 'split_family', 'refined_family', 'curved_family', 'smoothed_family',
+           'family', 'train_grid', 'grid_models', 'grid_command', 'rssr_grid', 'linear_name', 'linear_command',
+           'rssr_linear']
 
 # %% ../nbs/13_grid.ipynb #e3168e54
 import fnmatch
@@ -206,6 +207,33 @@ def curved_family(
         yield replace(cfg, name=name, init=init)
         init = name
 
+# %% ../nbs/13_grid.ipynb #eda78339
+def smoothed_family(
+    scale: int,               # 2 or 4
+) -> Iterator[TrainConfig]:   # 2
+    "In two parts, for a certificate by smoothing, each from the one before."
+    clean = _on_the_maps(scale)
+    where = 'input' if scale == 2 else 'measurement'
+    levels = {.001: .4, .002: .5} if scale == 2 else {.005: .4, .01: .6}
+    init = clean.name
+    for certified, sigma in levels.items():
+        name = f'x{scale}_smoothed_{certified:g}'
+        begun = init != clean.name
+        yield replace(
+            clean,
+            name=name,
+            threat=where,
+            certified=certified,
+            sigma_f=sigma,
+            loss='mean',
+            bound=.05,
+            epochs=10 if begun else 24,
+            batch_size=4,
+            lr=5e-4 if begun else 1e-3,
+            init=init,
+        )
+        init = name
+
 # %% ../nbs/13_grid.ipynb #2d18219a
 FAMILIES = dict(
     thesis=thesis_family,
@@ -214,6 +242,7 @@ FAMILIES = dict(
     split=split_family,
     refined=refined_family,
     curved=curved_family,
+    smoothed=smoothed_family,
 )
 
 def _grid() -> dict[str, TrainConfig]:
@@ -234,8 +263,8 @@ def family(
         some = ', '.join(list(GRID)[:3])
         raise ValueError(f'{name!r} is no model of the grid: see {some}, ...')
     cfg = GRID[name]
+    if cfg.certified: return 'smoothed' if cfg.bound else 'curved'
     if cfg.bound: return 'split'
-    if cfg.certified: return 'curved'
     if cfg.maps: return 'refined'
     if cfg.projection: return 'projected'
     return 'residual' if cfg.residual else 'thesis'

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'ROUNDS', 'interpolation_matrix', 'Interpolation', 'has_worst_case', 'linear_worst_case', 'LearnedLinear',
-           'Moments', 'patch_moments', 'fit_linear', 'Quadratic', 'Worst', 'QuadraticRegion', 'TrustRegion', 'extremes',
-           'squared_norm', 'Minimax', 'fit_minimax']
+           'Moments', 'patch_moments', 'fit_linear', 'nearest_linear', 'Quadratic', 'Worst', 'QuadraticRegion',
+           'TrustRegion', 'extremes', 'squared_norm', 'Minimax', 'fit_minimax']
 
 # %% ../nbs/05_linear.ipynb #bfb06d59
 import copy
@@ -24,7 +24,7 @@ from torch.nn.grad import conv2d_input
 from .core import double
 from .data import Crops, Photographs, batches
 from .operators import Downsampling, Threat, pair, problem, resize_matrix
-from .units import Affine, Linear, check_images, check_truth, is_affine, is_linear, norms
+from .units import Affine, Estimator, Linear, check_images, check_truth, is_affine, is_linear, norms
 
 # %% ../nbs/05_linear.ipynb #ff51aaa1
 KINDS = ('identity', 'projection', 'bicubic', 'lowres')
@@ -395,6 +395,30 @@ def fit_linear(
     matrix = m.patches + sigma**2*_noise_moments(operator, where, support)
     matrix.diagonal().add_(1e-7)                  # neighbours that say the same share the weight
     return _least_squares(Moments(matrix, m.targets))
+
+# %% ../nbs/05_linear.ipynb #8bd9c49e
+@torch.no_grad()
+def nearest_linear(
+    f: Estimator,                     # of lifted measurements, normalised
+    photos: Photographs | Crops,      # to see it on, all of one size
+    operator: Downsampling,           # how they are measured
+    sigma: float,                     # noise level, >= 0, normalised units
+    where: str = 'input',             # the noise is on the 'input' or on the 'measurement'
+    support: int = 9,                 # side of the filters, odd
+    **reading: Any,                   # `workers` and `skip_bad`, passed to batches
+) -> LearnedLinear:
+    "The linear map that is nearest to f under noise, in the mean square."
+    front = Interpolation(operator.scale, 'lowres')
+    tables = []
+    for i, (_, p) in enumerate(batches(photos, 8, **reading)):
+        faced, y, _ = problem(f, p, operator, where)
+        z = y + sigma*torch.randn(y.shape, generator=torch.Generator().manual_seed(i))
+        small = front(z) if where == 'input' else z
+        tables.append(_of_batch(small, faced(z).float(), support, torch.ones(len(p))))
+    patches, targets = (sum(table)/len(tables) for table in zip(*tables))
+    m = _in_all_orientations(Moments(patches, targets))
+    m.patches.diagonal().add_(1e-7)
+    return _least_squares(m)
 
 # %% ../nbs/05_linear.ipynb #9895d4b0
 class Quadratic(Protocol):
