@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['SLACK', 'BOXES', 'NAIVE', 'METHODS', 'squared_norm_of', 'linear_change_bound', 'linear_quality_bound', 'Box',
            'pixel_bounds', 'escape_probability', 'second_moment', 'fourth_moment', 'trace_moment', 'change_bound',
-           'drift_bound', 'naive_quality_bound', 'quality_bound', 'Question', 'Bound', 'Certificate', 'certificate',
-           'linear_certificate', 'certify']
+           'drift_bound', 'Affected', 'naive_quality_bound', 'quality_bound', 'Question', 'Bound', 'Certificate',
+           'certificate', 'linear_certificate', 'certify']
 
 # %% ../nbs/20_certification.ipynb #cce6d31c
 import math
@@ -21,7 +21,7 @@ from scipy.stats import norm
 from torch import Tensor
 
 from .core import content_hash, derived_seed
-from .draws import KEPT_FOR, Draws, Part, Pixels, kept_for, observe, seed_of
+from .draws import KEPT_FOR, Draws, Part, Pixels, Summary, kept_for, observe, seed_of
 from .linear import TrustRegion, squared_norm
 from .metrics import rms, structure_distance
 from .models import estimator_hash
@@ -231,64 +231,67 @@ def pixel_bounds(
 
 # %% ../nbs/20_certification.ipynb #4fbbb482
 def escape_probability(
-    part: Part,            # what was kept of V
+    s: Summary,            # of the draws
     alpha: float,          # probability of error
 ) -> float:
     "Upper bound of the probability that a draw is beyond the cut."
-    beyond = int((part.sizes > part.cut).sum())
-    return lucky_probability(beyond, part.n, alpha, part.luck)
+    return lucky_probability(s.beyond, s.n, alpha, s.luck)
+
+def _moment(
+    mean: float,           # over the draws
+    most: float,           # that one draw can be
+    s: Summary,            # of the draws
+    alpha: float,          # probability of error
+) -> float:
+    "Upper bound of an expectation."
+    return most*float(upper_mean(min(mean/most, 1), s.n, alpha))
 
 def second_moment(
-    part: Part,            # what was kept of V
+    s: Summary,            # of the draws
     alpha: float,          # probability of error
 ) -> float:                # divided by the number of values, pixels^2
     "Upper bound of the largest eigenvalue of E XX', X = V - m within the cut, else 0."
-    mean = min(float(part.eigenvalues()[0])/part.cut**2, 1)
-    return part.cut**2*float(upper_mean(mean, part.n, alpha))
+    return _moment(s.largest, s.cut**2, s, alpha)
 
 def fourth_moment(
-    part: Part,            # what was kept of V
+    s: Summary,            # of the draws
     alpha: float,          # probability of error
 ) -> float:                # pixels^4
     "Upper bound of the largest eigenvalue of `E ||X||^2 XX'`."
-    mean = min(float(part.eigenvalues()[1])/part.cut**4, 1)
-    return part.cut**4*float(upper_mean(mean, part.n, alpha))
+    return _moment(s.fourth, s.cut**4, s, alpha)
 
 def trace_moment(
-    part: Part,            # what was kept of V
+    s: Summary,            # of the draws
     alpha: float,          # probability of error
 ) -> float:                # divided by the number of values, pixels^2
     "Upper bound of the trace of E XX', the sum of all its eigenvalues."
-    sizes = part.sizes.cpu().double()
-    total = float(sizes.square()[sizes <= part.cut].sum())
-    mean = total/part.n/part.cut**2
-    return part.cut**2*float(upper_mean(mean, part.n, alpha))
+    return _moment(s.trace, s.cut**2, s, alpha)
 
 # %% ../nbs/20_certification.ipynb #918b290e
 def change_bound(
-    part: Part,                        # what was kept of V
+    s: Summary,                        # of the draws
     t: float,                          # eps/sigma
     alpha: float,                      # probability of error
-    moment: Callable = second_moment,  # or trace_moment, of (part, alpha)
+    moment: Callable = second_moment,  # or trace_moment, of (s, alpha)
 ) -> float:                            # root mean square, pixels
     "Upper bound of ||E'V - EV||: @eq-moment-cut."
-    p = escape_probability(part, alpha/2)
-    spread = math.sqrt(moment(part, alpha/2))
+    p = escape_probability(s, alpha/2)
+    spread = math.sqrt(moment(s, alpha/2))
     within = math.sqrt(math.expm1(min(t*t, 500.)))*spread
-    return min(within + (float(shift(p, t)) + p)*part.reach, 2*part.reach)
+    return min(within + (float(shift(p, t)) + p)*s.reach, 2*s.reach)
 
 # %% ../nbs/20_certification.ipynb #ae103c85
 class _Spread(NamedTuple):
     "Upper bounds of what the ways need, all at once."
-    part: Part             # what was kept of V
     escape: float          # probability beyond the cut
+    reach: float           # the largest ||V - m||, pixels
     largest: float         # eigenvalue of E XX', pixels^2
     fourth: float          # eigenvalue of E ||X||^2 XX', pixels^4
     centre: float          # ||EX||, pixels
 
     def beyond(self, t: float) -> float:
         "What is lost beyond the cut under a shift."
-        return float(shift(self.escape, t))*self.part.reach
+        return float(shift(self.escape, t))*self.reach
 
     def over_the_mean(self, t: float) -> float:
         "Of the drift: @eq-over-the-mean."
@@ -300,78 +303,56 @@ class _Spread(NamedTuple):
         return math.exp(min(t*t, 500.)/6)*self.fourth**.25 + self.beyond(t)
 
 def _spread(
-    part: Part,            # what was kept of V
+    s: Summary,            # of the draws
     alpha: float,          # probability that any of them is too small
 ) -> _Spread:
     "A fifth of alpha for each, and one for the distance of the mean."
     each = alpha/5
-    escape, largest = escape_probability(part, each), second_moment(part, each)
-    of_mean = mean_distance(trace_moment(part, each), largest, part.cut, part.n, each)
-    centre = float(rms(part.total/part.n)) + of_mean
-    return _Spread(part, escape, largest, fourth_moment(part, each), centre)
+    largest = second_moment(s, each)
+    centre = s.centre + mean_distance(trace_moment(s, each), largest, s.cut, s.n, each)
+    return _Spread(
+        escape_probability(s, each), s.reach, largest, fourth_moment(s, each), centre)
 
 def drift_bound(
-    part: Part,            # what was kept of V
+    s: Summary,            # of the draws
     t: float,              # eps/sigma
     alpha: float,          # probability of error
 ) -> float:                # root mean square, pixels
     "Upper bound of ||E'V - m||: the least of three."
-    spread = _spread(part, alpha*5/6)
-    by_sizes = shifted_mean(_numpy(part.sizes), part.reach, t, alpha/6)
-    return min(spread.over_the_mean(t), spread.by_fourth_moment(t), by_sizes, part.reach)
-
-def _numpy(
-    values: Tensor,        # kept of the draws
-) -> NDArray:              # float64
-    "For the statistics."
-    return values.cpu().double().numpy()
+    spread = _spread(s, alpha*5/6)
+    by_sizes = shifted_mean(np.array(s.sizes), s.n, s.reach, t, alpha/6)
+    return min(spread.over_the_mean(t), spread.by_fourth_moment(t), by_sizes, s.reach)
 
 # %% ../nbs/20_certification.ipynb #fc102acd
 NAIVE = .1                 # share of alpha for the bound by the sizes of errors
 
-def _quality_squared(
-    d: Draws,              # what was kept of the draws
-    part: Part,            # of d
-    eps: float,            # l2 radius, normalised units
-    alpha: float,          # probability of error
-) -> float:                # mean square, pixels
-    "The right side of @eq-quality."
-    linear_part = d.linear_part_of(part)
-    t = eps/d.sigma
-    scalar = shifted_mean(_numpy(part.projections), part.top, t, alpha/2)
-    error = linear_quality_bound(linear_part, d.shape, _error_of(part), eps)
-    drift = drift_bound(part, t, alpha/2)
-    change = linear_change_bound(linear_part, d.shape, eps)
-    return max(error**2 + 2*scalar + 2*change*drift + drift**2, 0.)
-
-def _error_of(
-    part: Part,            # what was kept of the draws
-) -> Tensor:               # b, (3, H, W), pixels
-    "The error of the centre. ValueError without a truth."
-    if part.error is not None: return part.error
-    raise ValueError('the distance to the truth needs the truth: give x, or use a '
-                     'method for the change alone (B1 to B6)')
+class Affected(NamedTuple):
+    "What the linear part does in the ball; root mean squares in pixels."
+    change: float          # the largest ||A e||
+    error: float           # the largest ||b + A e||
 
 def naive_quality_bound(
-    d: Draws,              # what was kept of the draws
-    part: Part,            # of d: the random image that is added to a linear one
-    eps: float,            # l2 radius, normalised units
+    s: Summary,            # of the draws
+    t: float,              # eps/sigma
+    linear: Affected,      # what the linear part does
     alpha: float,          # probability of error
 ) -> float:                # root mean square, pixels
-    "Upper bound of ||g(y+e) - x||: @eq-naive. ValueError without a truth."
-    _error_of(part)
-    change = linear_change_bound(d.linear_part_of(part), d.shape, eps)
-    return change + shifted_mean(_numpy(part.errors), part.farthest, eps/d.sigma, alpha)
+    "Upper bound of ||g(y+e) - x||: @eq-naive."
+    return linear.change + shifted_mean(np.array(s.errors), s.n, s.farthest, t, alpha)
 
 def quality_bound(
-    d: Draws,              # what was kept of the draws
-    part: Part,            # of d: the random image that is added to a linear one
-    eps: float,            # l2 radius, normalised units
+    s: Summary,            # of the draws
+    t: float,              # eps/sigma
+    linear: Affected,      # what the linear part does
     alpha: float,          # probability of error
 ) -> float:                # root mean square, pixels
-    "The better of @eq-quality and @eq-naive, each with its share of alpha."
-    squared = _quality_squared(d, part, eps, (1 - NAIVE)*alpha)
-    return min(math.sqrt(squared), naive_quality_bound(d, part, eps, NAIVE*alpha))
+    "Upper bound of ||g(y+e) - x||: the better of @eq-quality and @eq-naive, each with its share."
+    share = (1 - NAIVE)*alpha/2
+    scalar = shifted_mean(np.array(s.projections), s.n, s.top, t, share)
+    drift = drift_bound(s, t, share)
+    square = linear.error**2 + 2*scalar + 2*linear.change*drift + drift**2
+    naive = naive_quality_bound(s, t, linear, NAIVE*alpha)
+    return min(math.sqrt(max(square, 0.)), naive)
 
 # %% ../nbs/20_certification.ipynb #e6e8b36a
 class Question(NamedTuple):
@@ -385,11 +366,27 @@ class Question(NamedTuple):
         "eps/sigma."
         return self.eps/self.d.sigma
 
+    def linear(
+        self,
+        part: Part,        # that the linear part stands beside, or that is the whole output
+    ) -> Affected:         # its error is nan without a truth
+        "What the linear part does in the ball."
+        A = self.d.linear_part if part is self.d.parts.get('bounded') else None
+        change = linear_change_bound(A, self.d.shape, self.eps)
+        if part.error is None: return Affected(change, math.nan)
+        return Affected(change, linear_quality_bound(A, self.d.shape, part.error, self.eps))
+
 class Bound(NamedTuple):
     "What a method answers; nan for what it is not about."
     change: float = math.nan   # ||g(y+e) - g(y)|| at most, root mean square, pixels
     error: float = math.nan    # ||g(y+e) - x|| at most, root mean square, pixels
     ssim: float = math.nan     # SSIM of g(y+e) at least
+
+def _numpy(
+    values: Tensor,        # kept of the draws
+) -> NDArray:              # float64
+    "For the statistics."
+    return values.cpu().double().numpy()
 
 def _pixelwise(
     q: Question,           # what is asked
@@ -446,34 +443,40 @@ def _with_error(
     change: float,         # bound of its change, with the other half of alpha
 ) -> Bound:
     "The error here, and the change on top of it."
-    if q.d.x is None: return Bound(change)
-    return Bound(change, quality_bound(q.d, part, 0, q.alpha/2) + change)
+    if part.error is None: return Bound(change)
+    here = q._replace(eps=0.).linear(part)
+    return Bound(change, quality_bound(part.summary(), 0, here, q.alpha/2) + change)
 
 def _b5(q: Question) -> Bound:
     "The spread of the output in its worst direction."
     output = q.d.part('output')
-    return _with_error(q, output, change_bound(output, q.t, q.alpha/2))
+    return _with_error(q, output, change_bound(output.summary(), q.t, q.alpha/2))
 
 def _b5_trace(q: Question) -> Bound:
     "The spread of the output in all directions."
     output = q.d.part('output')
-    return _with_error(q, output, change_bound(output, q.t, q.alpha/2, trace_moment))
+    change = change_bound(output.summary(), q.t, q.alpha/2, trace_moment)
+    return _with_error(q, output, change)
 
 def _b6(q: Question) -> Bound:
     "The linear part is free, the bounded part pays for its spread."
     bounded = q.d.part('bounded')
-    change = change_bound(bounded, q.t, q.alpha/2)
-    return _with_error(q, bounded, linear_change_bound(q.d.linear_part, q.d.shape, q.eps) + change)
+    change = change_bound(bounded.summary(), q.t, q.alpha/2)
+    return _with_error(q, bounded, q.linear(bounded).change + change)
 
 def _b6_range(q: Question) -> Bound:
     "The linear part is free, the bounded part pays for its range: @eq-range."
     bounded = q.d.part('bounded')
     change = 2*bounded.limit*float(2*norm.cdf(q.t/2) - 1)
-    return _with_error(q, bounded, linear_change_bound(q.d.linear_part, q.d.shape, q.eps) + change)
+    return _with_error(q, bounded, q.linear(bounded).change + change)
 
 def _b7(q: Question) -> Bound:
     "The quality, directly."
-    return Bound(error=quality_bound(q.d, q.d.main, q.eps, q.alpha))
+    main = q.d.main
+    if main.error is None:
+        raise ValueError('the distance to the truth needs the truth: give x, or use a '
+                         'method for the change alone (B1 to B6)')
+    return Bound(error=quality_bound(main.summary(), q.t, q.linear(main), q.alpha))
 
 # %% ../nbs/20_certification.ipynb #d5063af6
 METHODS: dict[str, Callable[[Question], Bound]] = {

@@ -24,7 +24,16 @@ from torch.nn.grad import conv2d_input
 from .core import double
 from .data import Crops, Photographs, batches
 from .operators import Downsampling, Threat, pair, problem, resize_matrix
-from .units import Affine, Estimator, Linear, check_images, check_truth, is_affine, is_linear, norms
+from rssr.units import (
+    Affine,
+    Estimator,
+    Linear,
+    check_images,
+    check_truth,
+    is_affine,
+    is_linear,
+    norms,
+)
 
 # %% ../nbs/05_linear.ipynb #ff51aaa1
 KINDS = ('identity', 'projection', 'bicubic', 'lowres')

@@ -573,6 +573,12 @@ class _Drawn(NamedTuple):
     scalar: Tensor                 # standard deviation of <b, r>, (N,)
     spread: Tensor                 # of a draw, (N,)
 
+def _size(
+    r: Tensor,                     # images (N, 3, H, W), pixels
+) -> Tensor:                       # root mean square of each, (N,)
+    "Never quite zero, so that it has a slope."
+    return (_products(r, r) + 1e-12).sqrt()
+
 def _drawn(
     linear: Tensor,                # errors of the linear part (N, 3, H, W)
     r: Tensor,                     # the draws (DRAWS, N, 3, H, W)
@@ -595,22 +601,20 @@ def _certified_mean(
     p = _in_some_orientation(p, generator)
     net, y, x = problem(f, p, Downsampling(cfg.scale), cfg.threat)
     assert is_split(net)
+    pixels = STD.to(y)
     eps = radius(cfg.certified, y.shape[1:])
     t = eps/cfg.sigma_f
 
     def bounded(z: Tensor) -> Tensor:
         "r, in pixels."
-        with _precision(y, cfg): return STD.to(y)*net.bounded_part(z)
+        with _precision(y, cfg): return pixels*net.bounded_part(z)
 
-    noise = [draw_normal(y.shape, generator, y) for _ in range(DRAWS)]
-    z = y + cfg.sigma_f*torch.stack(noise)
-    with torch.no_grad(): linear = STD.to(y)*(net.linear_part(y) - x)
+    z = torch.stack([y + cfg.sigma_f*draw_normal(y.shape, generator, y) for _ in range(DRAWS)])
+    with torch.no_grad(): linear = pixels*(net.linear_part(y) - x)
     d = _drawn(linear, bounded(z.flatten(0, 1)).view(DRAWS, *x.shape))
     with frozen(f): e = _worst_drift(bounded, z[0], d.r[0].detach(), eps, generator)
-    with torch.no_grad(): by_map = STD.to(y)*(net.linear_part(y + e) - x) - linear
-    moved = bounded(z[0] + e) - d.r[0]
-    drift = math.sqrt(math.expm1(t*t))/t*(_products(moved, moved) + 1e-12).sqrt()
-    change = _products(by_map, by_map).sqrt()
+    with torch.no_grad(): change = _size(pixels*(net.linear_part(y + e) - x) - linear)
+    drift = math.sqrt(math.expm1(t*t))/t*_size(bounded(z[0] + e) - d.r[0])
     square = d.error + 2*t*d.scalar + 2*change*drift + drift.square() + LITTLE*d.spread
     return (square.clamp_min(0)/STD.square().mean() + FLAT).log()
 

@@ -174,7 +174,7 @@ def _check_size(bound: float) -> None:
         raise ValueError(f'bound={bound} must lie between 0 and 1, in pixels')
 
 class Split(nn.Module):
-    "Any estimator in two parts: a linear map, and the rest as far as it is not larger than `bound`."
+    "Any estimator in two parts: a linear map, and the rest, of size `bound` or less."
     card: dict                    # only on one that load_model made
 
     def __init__(
