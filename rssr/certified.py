@@ -23,12 +23,20 @@ from torch import Tensor
 from .adaptive import Attack, strongest
 from .attacks import Ascent
 from .certification import METHODS
-from .certifying import CERTIFICATE_IDENTITY, Terms, certify_photographs, read_certificates
+from rssr.certifying import (
+    CERTIFICATE_IDENTITY,
+    Terms,
+    certify_photographs,
+    made_candidate,
+    read_certificates,
+    verify_document,
+)
 from .core import Shard, check_device, command, generator_for, parse_numbers, write_file
-from .data import open_photographs
+from .data import WHOLE, Crops, Photographs, find_images, open_photographs, tiles
 from .draws import seed_of
 from .metrics import interval, paired
-from .operators import Threat
+from .models import is_made
+from .operators import Downsampling, Threat
 from .rows import for_spreadsheet
 from .smoothing import Noise, Smoothed, smooth
 from .units import STD, Estimator
@@ -197,35 +205,87 @@ def certificate_figure(
         ax.legend(fontsize=7, loc='center left', bbox_to_anchor=(1, .5))
     return fig
 
+# %% ../nbs/22_certified.ipynb #e6839159
+#| code-fold: true
+def _open(
+    data: str,                   # folder of photographs; '': embedded ones
+    images: int,                 # only so many, evenly spread; 0: all, of the embedded ones 4
+    size: int,                   # side of a square, pixels; 0: whole
+    tiled: bool,                 # all squares of that size
+    skip_bad: bool,              # leave damaged and small files out
+) -> Photographs | Crops:
+    "The photographs. ValueError for options that do not go together."
+    if size and not tiled:
+        return open_photographs(data or None, images=images or (None if data else 4), size=size)
+    if not data or not (size or not tiled):
+        raise ValueError('whole photographs (size 0) and tiles are of files: give --data, and '
+                         'for tiles their size')
+    files = open_photographs(find_images(data), images=images or None).files
+    whole = Photographs(files, size=WHOLE)
+    return tiles(whole, size, skip_bad) if tiled else whole
+
+def _about(
+    size: int,                   # side of a square, pixels; 0: whole
+    tiled: bool,                 # all squares of that size
+) -> str:
+    "What was used of each photograph."
+    if not size: return ', each as a whole'
+    return f', tiles of {size}x{size} pixels' if tiled else (
+        f', of each the centre {size}x{size} pixels')
+
+def _print_verified(
+    path: str,                   # of a document
+) -> None:
+    "Say of each bound whether it follows from the statistics. SystemExit if one does not."
+    found = verify_document(path)
+    print(found.to_string(index=False))
+    checked = found[found['found'].notna()]
+    if not checked['agrees'].all():
+        raise ValueError(f'{path} is wrong: not all bounds follow from its statistics')
+    print(f'{len(checked)} of {len(found)} figures follow from the statistics of the document; '
+          f'{len(found) - len(checked)} rest on more than it holds')
+
 # %% ../nbs/22_certified.ipynb #e6e600b0
 #| code-fold: true
 def certify_command(  # noqa: PLR0913 (a command: its parameters are its options)
-    model: str = 'x2_split_0.5', # shipped name or .safetensors file
+    model: str = 'x2_split_0.5', # shipped name, .safetensors file, or file.py:function of your own
     data: str = '',              # folder of photographs, all are certified; 4 embedded by default
     eps_rel: str = '',           # relative radii, normalised units; by default the threat model's
     n: int = 1000,               # draws for each photograph; certificates get better with more
     alpha: float = 0.001,        # probability of error, for each photograph and method
     method: str = '',            # some of B1, B2, B3, B4, B4-ssim, B5-trace, B5, B6-range, B6, B7
     images: int = 0,             # only so many photographs, evenly spread
-    size: int = 160,             # side of the square in the centre of each that is used, pixels
+    size: int = 160,             # side of the square in the centre of each, pixels; 0: all of it
+    tiled: bool = False,         # all squares of that size, not only the one in the centre
     seed: int = 0,               # of the noise
     out: str = 'rssr_certificates', # folder for jobs, tables, figure; a second call goes on there
     device: str = 'cpu',         # cpu, cuda, mps, ...; auto: the best there is
     batch: int = 0,              # images in one call of the network; 0: the fastest, measured
     precision: str = 'float32',  # of the network that is certified; bfloat16 is another network
+    sigma: float = 0.,           # noise level, normalised units; 0: by the card of the model
+    looks: int = 1,              # stop early if decided: at n, n/2, ... draws, at so many of these
+    scale: int = 2,              # of your own model: upsampling factor, 2 or 4
+    where: str = 'input',        # of your own model: what is attacked, input or measurement
     skip_bad: bool = False,      # leave damaged and small files out, and say how many
     shards: str = '',            # i/n, i from 0, such as 0/4: every n-th photograph only
+    verify: str = '',            # nothing is certified: check this document (documents/*.json)
 ) -> None:
     """Certify photographs: every method, interpolation's exact certificate beside it.
-    Tables, a figure, one csv file."""
+    Tables, a figure, one csv file, and a document for each photograph."""
+    if verify:
+        _print_verified(verify)
+        return
     shard = Shard.parse(shards)
     methods = tuple(m.strip() for m in method.split(',')) if method else ()
     eps_rels = tuple(dict.fromkeys(parse_numbers(eps_rel))) if eps_rel else ()
-    terms = Terms(methods, eps_rels, n, alpha, seed, batch, check_device(device), precision)
-    photos = open_photographs(data or None, images=images or (None if data else 4), size=size)
+    terms = Terms(
+        methods, eps_rels, n, alpha, seed, batch, check_device(device), precision, sigma, looks)
+    who = model
+    if is_made(model): who = made_candidate(model, Downsampling(scale), where, terms.device)
+    photos = _open(data, images, size, tiled, skip_bad)
     label = '/'.join(Path(data).resolve().parts[-2:]) if data else 'embedded'
-    rows = certify_photographs(model, photos, out, terms, label, skip_bad, shard)
-    about = f', of each the centre {size}x{size} pixels'
+    rows = certify_photographs(who, photos, out, terms, label, skip_bad, shard)
+    about = _about(size, tiled)
     if photos.skipped: about += f', {len(photos.skipped)} skipped'
     if shard.n > 1: print(f"{rows['content'].nunique()} photographs{about}; {shard.note}")
     else: _report(rows, about, Path(out))

@@ -4,31 +4,49 @@
 
 # %% auto #0
 __all__ = ['CERTIFICATE_IDENTITY', 'RUN_COLUMNS', 'BOUND_COLUMNS', 'CERTIFICATE_COLUMNS', 'CERTIFIED_RADII', 'read_certificates',
-           'write_certificates', 'Terms', 'photograph_seed', 'certify_photographs']
+           'write_certificates', 'Terms', 'photograph_seed', 'Candidate', 'made_candidate', 'candidate', 'document_of',
+           'verify_document', 'certify_photographs']
 
 # %% ../nbs/21_certifying.ipynb #e0f55350
+import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pandas as pd
+import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from . import __version__
-from .certification import METHODS, Certificate, certificate, linear_certificate
-from .core import Shard, content_hash, derived_seed, progress
-from .data import Crops, Photographs, distinct
-from .draws import kept_for, observe, seed_of
+from rssr.certification import (
+    METHODS,
+    OF_SUMMARY,
+    Affected,
+    Certificate,
+    Facts,
+    Question,
+    certificate,
+    facts_of,
+    farthest_image,
+    least_error,
+    linear_certificate,
+    stated,
+)
+from .core import Shard, content_hash, derived_seed, progress, write_file
+from .data import WHOLE, Crops, Photographs, batches, crop_hashes, distinct
+from .draws import BLOCK, Draws, Part, Summary, kept_for, observing, seed_of
 from .grid import LINEAR_RADII, linear_name
 from .linear import KINDS, Interpolation
+from .metrics import rms
 from rssr.models import (
     estimator_hash,
     list_models,
     load_model,
+    make_model,
     noise_of,
     operator_of,
     threat_of,
@@ -37,17 +55,17 @@ from .operators import Downsampling, Threat, problem
 from .rows import JobFolder, Layout, add_job, check_apart, job_name, publish, read_rows, turns
 from .smoothing import Noise, fastest_batch
 from .unet import check_precision
-from .units import Estimator, is_affine, is_linear, is_split
+from .units import Estimator, grey_levels, is_affine, is_linear, is_split
 
 # %% ../nbs/21_certifying.ipynb #c8bd1b98
 #| code-fold: true
 CERTIFICATE_IDENTITY = ('model', 'weights', 'scale', 'where', 'sigma', 'draws', 'alpha', 'seed',
-                        'version', 'randomness')
+                        'version', 'randomness', 'looks')
 RUN_COLUMNS = ('run', *CERTIFICATE_IDENTITY, 'photograph', 'content',
-               'spread', 'data', 'device', 'seconds')
+               'used', 'spread', 'data', 'device', 'seconds')
 BOUND_COLUMNS = ('run', 'method', 'eps_rel', 't', 'psnr', 'change', 'ssim')
 CERTIFICATE_COLUMNS = ('run', *CERTIFICATE_IDENTITY, 'photograph', 'content', *BOUND_COLUMNS[1:],
-                       'spread', 'data', 'device', 'seconds')
+                       'used', 'spread', 'data', 'device', 'seconds')
 _LAYOUT = Layout(
     name='certificates',
     no_job='no finished certification',
@@ -57,7 +75,7 @@ _LAYOUT = Layout(
     in_rows=BOUND_COLUMNS[1:],
     text=('run', 'model', 'weights', 'where', 'version', 'randomness', 'photograph', 'content',
           'method', 'data', 'device'),
-    whole=('scale', 'draws', 'seed'))
+    whole=('scale', 'draws', 'seed', 'looks', 'used'))
 
 # %% ../nbs/21_certifying.ipynb #c7ba4dd6
 def read_certificates(
@@ -102,11 +120,16 @@ class Terms:
     batch: int = 0                    # images in one call of the network; 0: the fastest
     device: str = 'cpu'               # where the network is
     precision: str = 'float32'        # of the network that is certified, one of PRECISIONS
+    sigma: float = 0.                 # noise level, normalised units; 0: by the card
+    looks: int = 1                    # at n, n/2, ...: so often it is asked whether to stop
 
     def __post_init__(self):
         if self.n < 2 or not 0 < self.alpha < 1:
             raise ValueError(f'n={self.n} must be at least 2 and alpha={self.alpha} '
                              'lie in (0, 1)')
+        if not (0 <= self.sigma < math.inf and 1 <= self.looks <= 16):
+            raise ValueError(f'sigma={self.sigma} must be finite and >= 0, looks={self.looks} '
+                             'lie between 1 and 16')
         seed_of(Noise(1., self.n, self.seed, self.batch or 1))
         check_precision(self.precision)
         _check_methods(self.methods)
@@ -132,16 +155,30 @@ def _photographs(
     skip_bad: bool,                   # leave damaged and small files out
 ) -> list[_Photograph]:
     "Each once; `photos.skipped` says which were left out."
+    if isinstance(photos, Photographs) and photos.size == WHOLE: return _whole(photos, skip_bad)
     crops = distinct(photos, skip_bad=skip_bad)
     p = crops.images.float()/255
     return [*map(_Photograph, p.split(1), crops.names, crops.contents)]
+
+def _whole(
+    photos: Photographs,              # WHOLE ones, of any size
+    skip_bad: bool,                   # leave damaged and small files out
+) -> list[_Photograph]:
+    "Each once."
+    found: dict[str, _Photograph] = {}
+    for i, p in batches(photos, 1, skip_bad=skip_bad):
+        content, = crop_hashes(p)
+        found.setdefault(content, _Photograph(p, photos.names[int(i)], content))
+    return [*found.values()]
 
 # %% ../nbs/21_certifying.ipynb #3dbe3452
 #| code-fold: true
 class _Found(NamedTuple):
     "What was found of one photograph."
     certificates: list[Certificate]
-    spread: float                     # of a single draw around g, root mean square, pixels
+    spread: float = math.nan          # of a single draw around g, root mean square, pixels
+    used: int = 0                     # draws
+    document: dict = {}               # how to check it, if there were draws
 
 class _Certifier(Protocol):
     "One that gives certificates."
@@ -154,7 +191,7 @@ class _Certifier(Protocol):
         self,
         photograph: _Photograph,      # which
         methods: Sequence[str],       # some of its methods
-        state: Path,                  # file that keeps an interrupted run
+        state: Path | None,           # file that keeps an interrupted run
         bar: tqdm,                    # moves on by one a draw
     ) -> _Found:
         "Certificates by these methods at all radii."
@@ -177,7 +214,7 @@ class _Exact(_Certifier):
         self.device = 'cpu'
         self.identity = dict(
             model=self.model, weights='', scale=operator.scale, where=where,
-            sigma=0., draws=0, alpha=0., seed=0, version=__version__, randomness='')
+            sigma=0., draws=0, alpha=0., seed=0, version=__version__, randomness='', looks=1)
 
 class _Interpolation(_Exact):
     "Certificates of interpolation."
@@ -193,7 +230,7 @@ class _Interpolation(_Exact):
             assert is_linear(A)
             exact = [linear_certificate(A, y, eps_rel, x) for eps_rel in self.eps_rels]
             found += [replace(one, method=method) for one in exact]
-        return _Found(found, math.nan)
+        return _Found(found)
 
 # %% ../nbs/21_certifying.ipynb #19727787
 #| code-fold: true
@@ -230,18 +267,51 @@ class _Learned(_Exact):
             assert is_affine(A)
             one = linear_certificate(A, y, eps_rel, x)
             found.append(replace(one, method='B0 learned'))
-        return _Found(found, math.nan)
+        return _Found(found)
 
 # %% ../nbs/21_certifying.ipynb #8cada5d0
 #| code-fold: true
+class Candidate(NamedTuple):
+    "What is to be certified by smoothing."
+    f: Estimator                      # of lifted measurements, ready to be called
+    name: str                         # what the rows call it
+    operator: Downsampling            # how photographs are measured
+    where: str                        # what is attacked: the 'input' or the 'measurement'
+    sigma: float                      # noise level; 0 if there is none that was chosen for it
+
+_SAID = dict(float32='', bfloat16=' (bfloat16)')          # after the name of a model
+
+def made_candidate(
+    place: str,                       # 'file.py:function', see make_model
+    operator: Downsampling,           # how photographs are measured
+    where: str,                       # what is attacked: the 'input' or the 'measurement'
+    device: str = 'cpu',              # where the network is to be
+) -> Candidate:
+    "Anybody's estimator of lifted measurements, normalised; without a noise level."
+    f = make_model(place, device)
+    return Candidate(f, Path(place).name, operator, where, 0.)
+
+def candidate(
+    model: str | Path,                # shipped name or path
+    device: str = 'cpu',              # where the network is to be
+    precision: str = 'float32',       # one of PRECISIONS
+) -> Candidate:
+    "A network of ours, with all that its card says."
+    f = load_model(model, device)
+    name = f.card['name'] + _SAID[precision]
+    threat = threat_of(f.card)
+    return Candidate(
+        f.folded(precision), name, operator_of(f.card), threat.where, float(noise_of(f.card)))
+
 def _noise_level(
-    card: dict,                       # of a model
+    one: Candidate,
+    terms: Terms,                     # which may name another
 ) -> float:                           # sigma, > 0
     "The noise it is smoothed with. ValueError if there is none."
-    if sigma := float(noise_of(card)): return sigma
-    why = 'is best without noise, says its card' if card['sigma_f'] else 'was trained without noise'
-    raise ValueError(f"{card['name']} {why}, so there is no noise level to smooth it with: "
-                     'give a model trained for smoothing')
+    if sigma := terms.sigma or one.sigma: return sigma
+    raise ValueError(f'{one.name} was trained without noise, or is best without: there is no '
+                     'noise level to smooth it with: give one (sigma, --sigma), or a model '
+                     'trained for smoothing')
 
 def _methods_for(
     f: Estimator,                     # what is to be certified
@@ -251,45 +321,170 @@ def _methods_for(
     for method in methods: kept_for(f, method)
     return [*methods] or [m for m in METHODS if is_split(f) or not m.startswith('B6')]
 
+# %% ../nbs/21_certifying.ipynb #c50d9191
+#| code-fold: true
+def _plain(
+    value: Any,                       # with numbers that may be nan
+) -> Any:                             # with None in their place, which JSON has
+    "As it can be written."
+    if isinstance(value, dict): return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)): return [*map(_plain, value)]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+def _number(
+    value: float | None,              # of a document
+) -> float:
+    "None is nan."
+    return math.nan if value is None else value
+
+def _statement(
+    d: Draws,                         # what was kept of the draws
+    one: Certificate,                 # made of them
+) -> dict:                            # what it says, and what it rests on besides a summary
+    "One certificate in a document."
+    said = asdict(one) | dict(grey_levels=grey_levels(one.eps_rel))
+    if one.method not in OF_SUMMARY: return said
+    name = 'bounded' if d.linear_part is not None and one.method[:2] != 'B5' else 'output'
+    facts = facts_of(Question(d, one.eps, one.alpha), d.part(name))
+    return said | dict(
+        of=name, linear=facts.linear._asdict(), here=facts.here, limit=facts.limit)
+
+def document_of(
+    d: Draws,                         # what was kept of the draws
+    found: Sequence[Certificate],     # made of them
+    about: dict,                      # on what, by whom
+) -> dict:                            # for JSON
+    "All that certificates rest on."
+    summaries = {name: part.summary()._asdict()
+                 for name, part in d.parts.items() if isinstance(part, Part)}
+    return _plain(about | dict(
+        shape=[*d.shape],
+        torch=torch.__version__,
+        farthest=farthest_image(d.x) if d.x is not None else math.nan,
+        summaries=summaries,
+        certificates=[_statement(d, one) for one in found]))
+
+# %% ../nbs/21_certifying.ipynb #a381f523
+def _read_document(
+    path: str | Path,                 # written by rssr_certify
+) -> dict:
+    "ValueError if it is no document."
+    try:
+        document = json.loads(Path(path).read_bytes())
+        for one in document['certificates']: one['method'], one['psnr'], one['change']
+        for summary in document['summaries'].values(): Summary(**summary)
+    except (OSError, ValueError, LookupError, TypeError) as e:
+        raise ValueError(f'{path} is no certificate ({type(e).__name__}: {e}): give a file '
+                         'documents/*.json that rssr_certify wrote') from None
+    return document
+
+def _again(
+    one: dict,                        # a certificate of the document
+    document: dict,                   # all of it
+) -> Certificate | None:              # None if it rests on more than a summary
+    "The certificate, computed from its statistics."
+    if 'of' not in one: return None
+    summary = Summary(**document['summaries'][one['of']])
+    linear = Affected(**{key: _number(v) for key, v in one['linear'].items()})
+    facts = Facts(summary, one['t'], one['alpha'], linear, _number(one['here']),
+                  _number(one['limit']))
+    plain = Certificate(one['method'], one['eps_rel'], one['eps'], one['t'], summary.n,
+                        one['alpha'])
+    farthest = document['farthest']
+    return stated(plain, OF_SUMMARY[one['method']](facts),
+                  math.inf if farthest is None else farthest)
+
+def verify_document(
+    path: str | Path,                 # of the document
+) -> pd.DataFrame:                    # method, eps_rel, said, found, agrees; one line a certificate
+    """Compute its bounds again from its statistics; found is nan where that cannot be done.
+    ValueError if it is no document."""
+    document = _read_document(path)
+    lines = []
+    for one in document['certificates']:
+        again = _again(one, document)
+        for what in ('psnr', 'change'):
+            said = _number(one[what])
+            if math.isnan(said): continue
+            found = math.nan if again is None else getattr(again, what)
+            agrees = math.isclose(said, found, rel_tol=1e-6)
+            lines.append((one['method'], one['eps_rel'], what, said, found, agrees))
+    return pd.DataFrame(lines, columns=['method', 'eps_rel', 'what', 'said', 'found', 'agrees'])
+
+# %% ../nbs/21_certifying.ipynb #571b0ba2
+#| code-fold: true
+class _Look:
+    "Whether it is decided, for one photograph."
+    def __init__(
+        self,
+        who: '_Network',              # which is certified
+        photograph: _Photograph,      # the photograph
+    ):
+        self.eps_rels = who.eps_rels
+        self.alpha = who.terms.alpha/who.terms.looks
+        n = who.terms.n
+        halves = [math.ceil(n/2**i/BLOCK)*BLOCK for i in range(1, who.terms.looks)]
+        self.at = {draws for draws in halves if draws < n}
+        self.bars: dict[float, float] = {}
+        if self.at:
+            maps = _Learned(who.operator, who.where, who.eps_rels)
+            found = maps.find(photograph, maps.methods, None, tqdm(disable=True)).certificates
+            self.bars = {one.eps_rel: one.psnr for one in found}
+
+    def decides(
+        self,
+        d: Draws,                     # so far
+    ) -> bool:
+        "Only where it was agreed to look, and where there is a map to compare with."
+        if d.n not in self.at or not self.bars: return False
+        part = d.main
+        least = least_error(part.summary(), float(rms(part.error)), self.alpha)
+        hope = -20*math.log10(max(least, 1e-5))
+        return all(hope < bar or certificate(d, 'B7', eps_rel, self.alpha).psnr > bar
+                   for eps_rel, bar in self.bars.items())
+
 # %% ../nbs/21_certifying.ipynb #6c4cd3d8
 #| code-fold: true
-_SAID = dict(float32='', bfloat16=' (bfloat16)')          # after the name of a model
-
 class _Network(_Certifier):
     "Certificates of a smoothed network: from draws."
     def __init__(
         self,
-        model: str | Path,            # shipped name or path
+        one: Candidate,               # what is certified
         terms: Terms,                 # on which it is certified
     ):
-        f = load_model(model, terms.device)
-        card = f.card
-        self.f = f.folded(terms.precision)
-        self.noise = Noise(_noise_level(card), terms.n, terms.seed, terms.batch or 1)
-        self.batch = terms.batch
-        self.seed = terms.seed
-        self.operator = operator_of(card)
-        self.where = threat_of(card).where
+        self.f = one.f
+        self.noise = Noise(_noise_level(one, terms), terms.n, terms.seed, terms.batch or 1)
+        self.terms = terms
+        self.operator = one.operator
+        self.where = one.where
         self.device = terms.device
-        self.alpha = terms.alpha
         self.methods = _methods_for(self.f, terms.methods)
         self.eps_rels = [*map(float, terms.eps_rels or CERTIFIED_RADII[self.where])]
         self.identity = dict(
-            model=card['name'] + _SAID[terms.precision],
-            weights=estimator_hash(self.f), scale=self.operator.scale,
+            model=one.name, weights=estimator_hash(self.f) or '', scale=self.operator.scale,
             where=self.where, sigma=self.noise.sigma, draws=terms.n, alpha=float(terms.alpha),
-            seed=terms.seed, version=__version__, randomness='photograph')
+            seed=terms.seed, version=__version__, randomness='photograph', looks=terms.looks)
+
+    def own_noise(self, photograph: _Photograph, f: Estimator, y: Tensor) -> Noise:
+        "That of this photograph."
+        seed = photograph_seed(self.terms.seed, photograph.content)
+        return replace(self.noise, seed=seed, batch=self.terms.batch or fastest_batch(f, y))
 
     def find(self, photograph, methods, state, bar):
-        f, y, x = problem(self.f, photograph.p.to(self.device), self.operator, self.where)
-        seed = photograph_seed(self.seed, photograph.content)
-        noise = replace(self.noise, seed=seed, batch=self.batch or fastest_batch(f, y))
+        p = photograph.p.to(self.device)
+        f, y, x = problem(self.f, p, self.operator, self.where)
+        noise = self.own_noise(photograph, f, y)
         kept = [*dict.fromkeys((*methods, 'B7'))]         # the spread is that of B7's draws
-        d = observe(f, y, noise, x, kept, state, bar)
+        look = _Look(self, photograph)
+        for d in observing(f, y, noise, x, kept, state, bar):
+            if look.decides(d): break
         found = []
         for method in methods:
-            found += [certificate(d, method, eps_rel, self.alpha) for eps_rel in self.eps_rels]
-        return _Found(found, float(d.main.sizes.square().mean().sqrt()))
+            found += [certificate(d, method, eps_rel, look.alpha) for eps_rel in self.eps_rels]
+        about = dict(self.identity, photograph=photograph.name, content=photograph.content,
+                     input=content_hash(y), noise_seed=noise.seed)
+        document = document_of(d, found, about)
+        return _Found(found, float(d.main.sizes.square().mean().sqrt()), d.n, document)
 
 # %% ../nbs/21_certifying.ipynb #0c98c249
 #| code-fold: true
@@ -343,17 +538,20 @@ def _complete(
     start = time.time()
     name = job_name(_asked(who, photograph.content, methods), kept.layout)
     state = kept.jobs/f'{name}.state.safetensors'
-    certificates, spread = who.find(photograph, methods, state, bar)
-    bounds = [_bound(one) for one in certificates]
+    found = who.find(photograph, methods, state, bar)
+    if found.document:
+        text = json.dumps(found.document, indent=1) + '\n'
+        write_file(kept.jobs.parent/'documents'/f'{name}.json', text.encode())
+    bounds = [_bound(one) for one in found.certificates]
     job = dict(**who.identity, photograph=photograph.name, content=photograph.content,
-               spread=_rounded(spread), data=data, device=str(who.device),
+               used=found.used, spread=_rounded(found.spread), data=data, device=str(who.device),
                seconds=round(time.time() - start, 1), rows=bounds)
     add_job(kept, job)
     state.unlink(missing_ok=True)
 
 # %% ../nbs/21_certifying.ipynb #63bf176a
 def certify_photographs(
-    model: str | Path,                # shipped name or path
+    model: str | Path | Candidate,    # shipped name or path, or any estimator
     photos: Photographs | Crops,      # photographs to certify
     folder: str | Path,               # of certificates; gets jobs/*.json
     terms: Terms = Terms(),           # methods, radii, draws, confidence
@@ -363,7 +561,9 @@ def certify_photographs(
 ) -> pd.DataFrame:                    # CERTIFICATE_COLUMNS; exactly the rows asked for
     """Certify each photograph, and linear estimators; go on where a run was interrupted.
     ValueError for a model without noise or a method that does not fit it."""
-    network = _Network(model, terms)
+    one = model if isinstance(model, Candidate) else candidate(
+        model, terms.device, terms.precision)
+    network = _Network(one, terms)
     case = network.operator, network.where, network.eps_rels
     everybody = [who for who in (_Interpolation(*case), _Learned(*case), network) if who.methods]
     kept = JobFolder(folder, _LAYOUT)

@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['BLOCK', 'KEPT_FOR', 'Kept', 'Summary', 'Part', 'Pixels', 'Structure', 'block_seeds', 'one_block', 'check_function',
-           'kept_for', 'seed_of', 'Draws', 'observe']
+           'kept_for', 'seed_of', 'Draws', 'observing', 'observe']
 
 # %% ../nbs/19_draws.ipynb #84f4b05b
 import itertools
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,16 +53,18 @@ class _Frame:
         self._set_ranges()
 
     def _set_ranges(self) -> None:
-        "The largest `||V - m||`, `<b, V - m>` and `||b + V - m||` of any V that can be."
+        "The limits of `||V - m||`, `<b, V - m>` and `||b + V - m||` for any V that can be."
         m = self.centre
         b = torch.zeros_like(m) if self.error is None else self.error
         if self.limit is None:
             self.reach = float(rms(torch.maximum(m, 1-m)))
             self.top = float(torch.maximum(-b*m, b*(1-m)).mean())
+            self.bottom = float(torch.minimum(-b*m, b*(1-m)).mean())
             self.farthest = float(rms(torch.maximum((b - m).abs(), (b + 1 - m).abs())))
         else:
             self.reach = self.limit + float(rms(m))
             self.top = float(rms(b)*self.limit - (b*m).mean())
+            self.bottom = float(-rms(b)*self.limit - (b*m).mean())
             self.farthest = float(rms(b - m)) + self.limit
 
 # %% ../nbs/19_draws.ipynb #3f0a8574
@@ -147,6 +149,7 @@ class Summary(NamedTuple):
     cut: float             # X is V - m where that is no larger, else 0
     reach: float           # the largest ||V - m|| that can be
     top: float             # the largest <b, V - m> that can be
+    bottom: float          # the smallest
     farthest: float        # the largest ||b + V - m|| that can be
     beyond: int            # draws beyond the cut
     trace: float           # mean of ||X||^2
@@ -155,6 +158,7 @@ class Summary(NamedTuple):
     centre: float          # norm of the mean of X
     sizes: list[float]     # levels of ||V - m||, see sample_levels
     projections: list[float]  # of <b, V - m>; zeros without a truth
+    opposite: list[float]  # of -<b, V - m>
     errors: list[float]    # of ||b + V - m||; without a truth those of the sizes
 
 # %% ../nbs/19_draws.ipynb #ccda934d
@@ -212,6 +216,7 @@ class Part(_Frame, _Windows):
             cut=self.cut,
             reach=self.reach,
             top=self.top,
+            bottom=self.bottom,
             farthest=self.farthest,
             beyond=int((~within).sum()),
             trace=float((sizes**2*within).mean()),
@@ -220,6 +225,7 @@ class Part(_Frame, _Windows):
             centre=float(rms(self.total/self.n)),
             sizes=sample_levels(sizes).tolist(),
             projections=sample_levels(projections).tolist(),
+            opposite=sample_levels(-projections).tolist(),
             errors=sample_levels(errors).tolist(),
         )
 
@@ -581,7 +587,7 @@ def _check_question(
 
 # %% ../nbs/19_draws.ipynb #7cad0bbc
 @torch.no_grad()
-def observe(
+def observing(
     f: Estimator,                         # what is to be certified; better if split
     y: Tensor,                            # one input (1, 3, h, w), normalised
     noise: Noise,                         # sigma, k draws, one seed, images in a call
@@ -590,8 +596,8 @@ def observe(
     state: str | Path | None = None,      # file to continue from and to save to
     bar: tqdm | None = None,              # moves by one a draw, those of `state` too
     **keeping: Any,                       # `pilot`, `keep`, see Draws; `every`: seconds of a save
-) -> Draws:                               # after noise.k draws
-    """Draw, and keep what the bounds need.
+) -> Iterator[Draws]:                     # the same object after each block of draws
+    """Draw up to noise.k times, and keep what the bounds need; stop when you know enough.
     ValueError for a wrong input, or an f that is none of one image or not finite."""
     _check_question(y, noise, x)
     check_function(f, y, noise.batch)
@@ -609,4 +615,19 @@ def observe(
         d.add(one_block(f, y, noise, seed, draws, d.wants_output, room))
         bar.update(draws)
         file.save(d)
+        yield d
+    if done >= len(seeds): yield d            # all was there
+
+def observe(
+    f: Estimator,                         # what is to be certified; better if split
+    y: Tensor,                            # one input (1, 3, h, w), normalised
+    noise: Noise,                         # sigma, k draws, one seed, images in a call
+    x: Tensor | None = None,              # truth (1, 3, H, W), for certified quality
+    methods: Sequence[str] = ('B7',),     # which bounds will be asked for, see METHODS
+    state: str | Path | None = None,      # file to continue from and to save to
+    bar: tqdm | None = None,              # moves by one a draw, those of `state` too
+    **keeping: Any,                       # as for observing
+) -> Draws:                               # after noise.k draws
+    "All draws of `observing`, and its errors."
+    *_, d = observing(f, y, noise, x, methods, state, bar, **keeping)
     return d

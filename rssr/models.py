@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['WEIGHTS', 'MIXING', 'save_model', 'list_models', 'model_path', 'load_card', 'load_model', 'operator_of', 'threat_of',
-           'noise_of', 'estimator_hash', 'PixelModel']
+           'noise_of', 'estimator_hash', 'PixelModel', 'is_made', 'make_model']
 
 # %% ../nbs/07_models.ipynb #f7f66e16
 import dataclasses
 import difflib
 import hashlib
+import importlib.util
 import json
 from collections.abc import Callable
 from itertools import chain
@@ -291,3 +292,30 @@ class PixelModel(nn.Module):
             raise ValueError('the model made {} from {}, expected {}: '
                              'set scale to its upsampling factor'.format(*shapes))
         return (out - MEAN.to(y))/STD.to(y)
+
+# %% ../nbs/07_models.ipynb #70f0119d
+def is_made(
+    model: str | Path,            # what names a model
+) -> bool:
+    "Whether it names a function of a Python file."
+    return '.py:' in str(model)
+
+def make_model(
+    place: str,                   # 'file.py:function'
+    device: str = 'cpu',          # where to put it, if it is a module
+) -> Callable:                    # the estimator, in evaluation mode
+    "What a function of a Python file makes. ValueError naming what is missing, or fails."
+    path, _, name = place.rpartition(':')
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    try:
+        if spec is None or spec.loader is None: raise FileNotFoundError(path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        model = getattr(module, name)()
+    except Exception as e:
+        raise ValueError(f'{place}: {type(e).__name__}: {e}: give a Python file and a function in '
+                         'it that takes nothing and returns an estimator') from e
+    if not callable(model): raise ValueError(f'{place} made a {type(model).__name__}, which is no '
+                                             'estimator: return a function or a torch module')
+    if isinstance(model, nn.Module): return model.to(device).eval().requires_grad_(False)
+    return model
