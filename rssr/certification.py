@@ -22,8 +22,19 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from torch import Tensor
 
+# %% ../nbs/20_certification.ipynb #37ed4b75
 from .core import content_hash, derived_seed
-from .draws import KEPT_FOR, Draws, Part, Pixels, Summary, kept_for, observe, seed_of
+from rssr.draws import (
+    KEPT_FOR,
+    Draws,
+    Part,
+    Pixels,
+    Summary,
+    kept_for,
+    observe,
+    seed_of,
+    summary_of,
+)
 from .linear import TrustRegion, squared_norm
 from .metrics import rms, structure_distance
 from .models import estimator_hash
@@ -57,6 +68,7 @@ class _Spectrum(NamedTuple):
     columns: Tensor        # and for the columns, (W, j)
     values: Tensor         # products of their singular values, (3, i, j), in pixels
 
+# %% ../nbs/20_certification.ipynb #9a4290e0
 SLACK = 2e-3              # share by which the bound of a squared norm may be too large
 
 def _svd(
@@ -75,6 +87,7 @@ def _spectrum(
     columns, of_columns, _ = _svd(linear_part.matrix(w))
     return _Spectrum(rows, columns, STD.double()*of_rows[:, None]*of_columns)
 
+# %% ../nbs/20_certification.ipynb #02118192
 _NORMS: dict[tuple, float] = {}   # by hash of an affine map, and shape of its input
 
 def squared_norm_of(
@@ -95,9 +108,10 @@ def linear_change_bound(
 ) -> float:                       # root mean square, pixels
     "Largest `||Ae||` for `||e||_2 <= eps`."
     if linear_part is None or not eps: return 0.
-    if not is_linear(linear_part):
+    if is_affine(linear_part):
         values = linear_part(torch.zeros(1, *shape)).numel()
         return math.sqrt(squared_norm_of(linear_part, shape)/values)*eps
+    assert is_linear(linear_part)
     rows, columns, s = _spectrum(linear_part, shape)
     return float(s.max())*eps/math.sqrt(3*len(rows)*len(columns))
 
@@ -129,6 +143,7 @@ class _Dual(NamedTuple):
             else: low = left
         return self.at(math.exp(low))
 
+# %% ../nbs/20_certification.ipynb #b11dc83e
 def _affine_quality_bound(
     f: Affine,                    # the map
     shape: Sequence[int],         # (3, h, w) of its input
@@ -151,7 +166,8 @@ def linear_quality_bound(
     b = error.cpu().double()
     total = float(b.square().sum())
     if linear_part is None or not eps: return math.sqrt(total/b.numel())
-    if not is_linear(linear_part): return _affine_quality_bound(linear_part, shape, error, eps)
+    if is_affine(linear_part): return _affine_quality_bound(linear_part, shape, error, eps)
+    assert is_linear(linear_part)
     rows, columns, s = _spectrum(linear_part, shape)
     dual = _Dual(s.square(), (s*(rows.mT @ b @ columns)).square(), total, eps)
     return math.sqrt(dual.least()/b.numel())
@@ -458,7 +474,7 @@ def facts_of(
         error = linear_quality_bound(A, q.d.shape, part.error, q.eps)
         here = float(rms(part.error))
     limit = math.nan if part.limit is None else part.limit
-    return Facts(part.summary(), q.t, q.alpha, Affected(change, error), here, limit)
+    return Facts(summary_of(part), q.t, q.alpha, Affected(change, error), here, limit)
 
 def _with_error(
     facts: Facts,

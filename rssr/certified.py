@@ -25,6 +25,7 @@ from .attacks import Ascent
 from .certification import METHODS
 from rssr.certifying import (
     CERTIFICATE_IDENTITY,
+    Candidate,
     Terms,
     certify_photographs,
     made_candidate,
@@ -220,19 +221,46 @@ def _open(
     if not data or not (size or not tiled):
         raise ValueError('whole photographs (size 0) and tiles are of files: give --data, and '
                          'for tiles their size')
-    files = open_photographs(find_images(data), images=images or None).files
-    whole = Photographs(files, size=WHOLE)
+    chosen = open_photographs(find_images(data), images=images or None)
+    assert isinstance(chosen, Photographs)
+    whole = Photographs(chosen.files, size=WHOLE)
     return tiles(whole, size, skip_bad) if tiled else whole
 
+# %% ../nbs/22_certified.ipynb #8846c2f2
+#| code-fold: true
 def _about(
     size: int,                   # side of a square, pixels; 0: whole
     tiled: bool,                 # all squares of that size
+    skipped: int,                # files that were left out
 ) -> str:
     "What was used of each photograph."
-    if not size: return ', each as a whole'
-    return f', tiles of {size}x{size} pixels' if tiled else (
-        f', of each the centre {size}x{size} pixels')
+    about = f', of each the centre {size}x{size} pixels'
+    if tiled: about = f', tiles of {size}x{size} pixels'
+    if not size: about = ', each as a whole'
+    return f'{about}, {skipped} skipped' if skipped else about
 
+def _whose(
+    model: str,                  # shipped name, file, or file.py:function
+    scale: int,                  # of the last: upsampling factor
+    where: str,                  # of the last: what is attacked
+    terms: Terms,                # on which it is certified
+) -> str | Candidate:
+    "What is certified."
+    if not is_made(model): return model
+    return made_candidate(model, Downsampling(scale), where, terms.device)
+
+def _tell(
+    rows: pd.DataFrame,          # that were asked for
+    about: str,                  # what was used of the photographs
+    out: Path,                   # folder
+    shard: Shard,                # of the photographs
+) -> None:
+    "The report, or, of a part of the photographs, that they are done."
+    if shard.n == 1: return _report(rows, about, out)
+    print(f"{rows['content'].nunique()} photographs{about}; {shard.note}")
+
+# %% ../nbs/22_certified.ipynb #bddc5c22
+#| code-fold: true
 def _print_verified(
     path: str,                   # of a document
 ) -> None:
@@ -272,24 +300,20 @@ def certify_command(  # noqa: PLR0913 (a command: its parameters are its options
 ) -> None:
     """Certify photographs: every method, interpolation's exact certificate beside it.
     Tables, a figure, one csv file, and a document for each photograph."""
-    if verify:
-        _print_verified(verify)
-        return
+    if verify: return _print_verified(verify)
     shard = Shard.parse(shards)
     methods = tuple(m.strip() for m in method.split(',')) if method else ()
     eps_rels = tuple(dict.fromkeys(parse_numbers(eps_rel))) if eps_rel else ()
     terms = Terms(
         methods, eps_rels, n, alpha, seed, batch, check_device(device), precision, sigma, looks)
-    who = model
-    if is_made(model): who = made_candidate(model, Downsampling(scale), where, terms.device)
+    who = _whose(model, scale, where, terms)
     photos = _open(data, images, size, tiled, skip_bad)
     label = '/'.join(Path(data).resolve().parts[-2:]) if data else 'embedded'
     rows = certify_photographs(who, photos, out, terms, label, skip_bad, shard)
-    about = _about(size, tiled)
-    if photos.skipped: about += f', {len(photos.skipped)} skipped'
-    if shard.n > 1: print(f"{rows['content'].nunique()} photographs{about}; {shard.note}")
-    else: _report(rows, about, Path(out))
+    _tell(rows, _about(size, tiled, len(photos.skipped)), Path(out), shard)
 
+# %% ../nbs/22_certified.ipynb #7a046e14
+#| code-fold: true
 def rssr_certify(
     argv: list[str] | None = None,    # arguments; the command line by default
 ) -> None:

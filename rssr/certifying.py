@@ -38,8 +38,10 @@ from rssr.certification import (
 )
 from .core import Shard, content_hash, derived_seed, progress, write_file
 from .data import WHOLE, Crops, Photographs, batches, crop_hashes, distinct
-from .draws import BLOCK, Draws, Part, Summary, kept_for, observing, seed_of
+from .draws import BLOCK, Draws, Part, Summary, kept_for, observing, seed_of, summary_of
 from .grid import LINEAR_RADII, linear_name
+
+# %% ../nbs/21_certifying.ipynb #5d710636
 from .linear import KINDS, Interpolation
 from .metrics import rms
 from rssr.models import (
@@ -303,6 +305,8 @@ def candidate(
     return Candidate(
         f.folded(precision), name, operator_of(f.card), threat.where, float(noise_of(f.card)))
 
+# %% ../nbs/21_certifying.ipynb #f0bfd8cb
+#| code-fold: true
 def _noise_level(
     one: Candidate,
     terms: Terms,                     # which may name another
@@ -355,7 +359,7 @@ def document_of(
     about: dict,                      # on what, by whom
 ) -> dict:                            # for JSON
     "All that certificates rest on."
-    summaries = {name: part.summary()._asdict()
+    summaries = {name: summary_of(part)._asdict()
                  for name, part in d.parts.items() if isinstance(part, Part)}
     return _plain(about | dict(
         shape=[*d.shape],
@@ -394,6 +398,7 @@ def _again(
     return stated(plain, OF_SUMMARY[one['method']](facts),
                   math.inf if farthest is None else farthest)
 
+# %% ../nbs/21_certifying.ipynb #bf8867d3
 def verify_document(
     path: str | Path,                 # of the document
 ) -> pd.DataFrame:                    # method, eps_rel, said, found, agrees; one line a certificate
@@ -438,7 +443,8 @@ class _Look:
         "Only where it was agreed to look, and where there is a map to compare with."
         if d.n not in self.at or not self.bars: return False
         part = d.main
-        least = least_error(part.summary(), float(rms(part.error)), self.alpha)
+        assert part.error is not None
+        least = least_error(summary_of(part), float(rms(part.error)), self.alpha)
         hope = -20*math.log10(max(least, 1e-5))
         return all(hope < bar or certificate(d, 'B7', eps_rel, self.alpha).psnr > bar
                    for eps_rel, bar in self.bars.items())
@@ -561,9 +567,9 @@ def certify_photographs(
 ) -> pd.DataFrame:                    # CERTIFICATE_COLUMNS; exactly the rows asked for
     """Certify each photograph, and linear estimators; go on where a run was interrupted.
     ValueError for a model without noise or a method that does not fit it."""
-    one = model if isinstance(model, Candidate) else candidate(
+    who_is_it = model if isinstance(model, Candidate) else candidate(
         model, terms.device, terms.precision)
-    network = _Network(one, terms)
+    network = _Network(who_is_it, terms)
     case = network.operator, network.where, network.eps_rels
     everybody = [who for who in (_Interpolation(*case), _Learned(*case), network) if who.methods]
     kept = JobFolder(folder, _LAYOUT)

@@ -230,22 +230,21 @@ WHOLE = 0                        # as a size: all of each photograph
 
 def _all_of(
     a: np.ndarray,               # a picture, uint8 (h, w, 3)
-    path: str | Path,            # of the picture, for the error
 ) -> Tensor:                     # uint8 (3, h, w), sides that 16 divides
     "The picture, but for a few pixels at the border."
-    _check_size(a, 16, path)
     h, w = (side - side%16 for side in a.shape[:2])
     top, left = (a.shape[0] - h)//2, (a.shape[1] - w)//2
     return torch.from_numpy(a[top:top + h, left:left + w].copy()).permute(2, 0, 1)
 
 def _cut(
     a: np.ndarray,               # a picture, uint8 (h, w, 3), no side shorter than the crop
-    size: int,                   # side of the crop, pixels
+    size: int,                   # side of the crop, pixels, or WHOLE
     crop: str,                   # 'centre' or 'random'
     flip: bool,                  # whether to mirror every other crop
     rng: np.random.Generator,    # of the crop and the flip
 ) -> Tensor:                     # uint8 (3, size, size)
     "One crop of a picture."
+    if size == WHOLE: return _all_of(a)
     down, right = a.shape[0] - size, a.shape[1] - size            # room to move
     if crop == 'random':
         top, left = rng.integers(down + 1), rng.integers(right + 1)
@@ -270,9 +269,7 @@ class Photographs(Dataset):
     ) -> None:
         if crop not in ('centre', 'random'):
             raise ValueError(f"crop={crop!r} is unknown: use 'centre' or 'random'")
-        if size < 16 and size != WHOLE:
-            raise ValueError(f'size={size} is too small: give at least 16, or {WHOLE} for whole '
-                             'photographs')
+        if 0 != size < 16: raise ValueError(f'size={size} is too small: give at least 16')
         self.files = list(files)
         self.size = size
         self.crop = crop
@@ -293,8 +290,7 @@ class Photographs(Dataset):
     def __getitem__(self, i: int) -> Tensor:
         "Crop `i`. Raises BadImage if the file is damaged or too small."
         a = _decoded(self.files[i], self.cache)
-        if self.size == WHOLE: return _all_of(a, self.files[i])
-        _check_size(a, self.size, self.files[i])
+        _check_size(a, self.size or 16, self.files[i])
         rng = np.random.default_rng([self.seed, self.epoch, i])
         return _cut(a, self.size, self.crop, self.flip, rng)
 
@@ -431,6 +427,8 @@ def embedded_photographs(
                                    'give a smaller size, or photographs of your own')
     return Crops(torch.from_numpy(np.concatenate(images)), names)
 
+# %% ../nbs/03_data.ipynb #c4bc7bce
+#| code-fold: true
 def tiles(
     photos: Photographs,  # WHOLE ones
     size: int = 160,      # side of a tile, pixels, at least 16

@@ -591,6 +591,7 @@ def _drawn(
     variance = along.square().sum(0)/(len(r) - 1)
     return _Drawn(r, _products(b, b) - spread/len(r), (variance + 1e-14).sqrt(), spread)
 
+# %% ../nbs/11_recipe.ipynb #7f2266d7
 def _certified_mean(
     f: nn.Module,                  # the network on maps in two parts, in training mode
     p: Tensor,                     # photographs (N, 3, h, h), pixels in [0,1]

@@ -47,6 +47,7 @@ def lucky_probability(
         else: high = middle
     return high
 
+# %% ../nbs/18_statistics.ipynb #c8733c30
 def _divergence(
     q: NDArray,            # probability of one coin, > 0
     mean: NDArray,         # of the other, >= q

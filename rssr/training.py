@@ -335,7 +335,7 @@ def _go_on_from(
 ) -> None:
     "Take up the weights of the start. ValueError if it is unknown, or of another architecture."
     start = _network(_start_path(cfg, out))
-    inner = model
+    inner: Network = model
     if isinstance(model, SplitRefined) and isinstance(start, Refined): inner = model.f
     if _learned(start.args) != _learned(inner.args):
         raise ValueError(f'init={cfg.init!r} has architecture {start.args}, '
@@ -585,6 +585,8 @@ def _settle(
     nearest = nearest_linear(model.f.folded(), few, operator, cfg.sigma_f, cfg.threat)
     model.linear_part.load_state_dict(nearest.state_dict())
 
+# %% ../nbs/12_training.ipynb #d0c13f58
+#| code-fold: true
 def _card(
     state: TrainState,               # after the last epoch
     cfg: TrainConfig,                # recipe

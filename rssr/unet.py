@@ -173,8 +173,17 @@ def _check_size(bound: float) -> None:
     if not 0 < bound < 1:
         raise ValueError(f'bound={bound} must lie between 0 and 1, in pixels')
 
+def _check_linear(f: nn.Module) -> None:
+    "TypeError unless it says that it is linear, or affine."
+    if is_linear(f) or is_affine(f): return
+    raise TypeError(f'{type(f).__name__} does not say that it is linear: give an Interpolation, '
+                    'a LearnedLinear or one with a method linear(e)')
+
+# %% ../nbs/06_unet.ipynb #50e4321f
 class Split(nn.Module):
     "Any estimator in two parts: a linear map, and the rest, of size `bound` or less."
+    f: nn.Module                  # the estimator
+    linear_part: nn.Module        # the linear map
     card: dict                    # only on one that load_model made
 
     def __init__(
@@ -186,9 +195,7 @@ class Split(nn.Module):
         "ValueError for another bound, TypeError for a map that is neither linear nor affine."
         super().__init__()
         _check_size(bound)
-        if not (is_linear(linear) or is_affine(linear)):
-            raise TypeError(f'{type(linear).__name__} does not say that it is linear: give an '
-                            'Interpolation, a LearnedLinear or one with a method linear(e)')
+        _check_linear(linear)
         self.f = f
         self.linear_part = linear
         self.bound = bound
@@ -211,8 +218,10 @@ class Split(nn.Module):
         "The same around the folded network. TypeError if that has no faster copy."
         if not is_foldable(self.f):
             raise TypeError(f'{type(self.f).__name__} has no faster copy: use it as it is')
+        faster = self.f.folded(precision)
+        assert isinstance(faster, nn.Module)
         other = copy.copy(self)
-        other._modules = self._modules | dict(f=self.f.folded(precision))
+        other._modules = self._modules | dict(f=faster)
         return other.eval()
 
 # %% ../nbs/06_unet.ipynb #d9f94125
@@ -462,6 +471,8 @@ class Refined(_Refined):
 # %% ../nbs/06_unet.ipynb #118744b8
 class SplitRefined(Split):
     "`Refined` in two parts: one learned linear map, and the rest of size `bound` or less."
+    f: Refined                    # the network
+    linear_part: LearnedLinear    # the map
 
     def __init__(
         self,
