@@ -360,7 +360,8 @@ class _Decision(nn.Module):
         level: Tensor,            # what each is told, (N,), whole numbers
     ) -> tuple[Tensor, ...]:      # (N, 3*scale**2, h, w), and (N, maps, h, w) that add to zero
         "The two outputs."
-        z = self.head(v.contiguous(memory_format=torch.channels_last))
+        inner = self.head.weight.dtype                    # lower in some folded copies
+        z = self.head(v.to(inner).contiguous(memory_format=torch.channels_last))
         for block in self.blocks: z = block(z, level)
         return self.in_parts(self.tail(z).float())
 
@@ -462,10 +463,12 @@ class Refined(_Refined):
         return f
 
     def folded(self, precision: str = 'float32') -> 'Refined':
-        "A copy in evaluation mode, without parameter gradients. ValueError for bfloat16."
-        if precision != 'float32': raise ValueError(f'precision={precision!r}: use float32')
+        """A copy in evaluation mode, without parameter gradients; in bfloat16 its maps and what
+        they make stay as they are. ValueError for another precision."""
+        check_precision(precision)
         f = copy.deepcopy(self).eval()
         vars(f).pop('blend', None)                        # compiled, with other weights
+        f.decision.to(PRECISIONS[precision])
         return f.requires_grad_(False)
 
 # %% ../nbs/06_unet.ipynb #118744b8

@@ -13,7 +13,7 @@ from rssr.models import list_models, load_card, load_model, model_path, operator
 from rssr.operators import pair
 from rssr.recipe import TrainConfig
 from rssr.training import TrainState, load_checkpoint, save_checkpoint, train, validate
-from rssr.unet import Refined, SplitUNet, network
+from rssr.unet import Refined, SplitRefined, SplitUNet, network
 
 MODELS = list_models()
 KEYS = ('name', 'scale', 'architecture', 'config', 'data', 'images_seen', 'units', 'sha256')
@@ -49,8 +49,8 @@ def test_model(name):
     f, card = load_model(name, 'cpu'), load_card(name)
     expected = 486_571
     if isinstance(f, SplitUNet): expected = SPLIT[card['scale']]
-    if isinstance(f, Refined): expected = REFINED[card['scale']]
-    if card['config'].get('certified'): expected = ONE_BLOCK[card['scale']]
+    if isinstance(f, (Refined, SplitRefined)): expected = REFINED[card['scale']]
+    if network(card['architecture']).args.get('blocks') == 1: expected = ONE_BLOCK[card['scale']]
     assert sum(weights.numel() for weights in f.parameters()) == expected
     assert not any(module.training for module in f.modules())
     assert {weights.device.type for weights in f.parameters()} == {'cpu'}
@@ -75,12 +75,14 @@ LATER = ('photographs', 'photographs_held_out', 'start')    # entries that came 
 
 
 def without(config):
-    "A recipe as it was before it had a field that came later."
-    return {key: value for key, value in config.items() if key != 'threat'}
+    "A recipe as it was before it had a field that came later; where that is not its default, it is."
+    default = TrainConfig().threat
+    return {key: value for key, value in config.items() if key != 'threat' or value != default}
 
 
 def write_maps(f, out):
     "The maps inside a network, as files: those that ship may be newer ones."
+    f = f.f if isinstance(f, SplitRefined) else f
     for i, eps_rel in enumerate(f.radii):
         name = f'x{f.scale}_linear_{eps_rel:g}'
         save_model(f.maps.one(i), out/f'{name}.safetensors', load_card(name))
