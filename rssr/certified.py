@@ -210,18 +210,15 @@ def certificate_figure(
 #| code-fold: true
 def _open(
     data: str,                   # folder of photographs; '': embedded ones
-    images: int,                 # only so many, evenly spread; 0: all, of the embedded ones 4
+    images: int | None,          # only so many, evenly spread; None: all
     size: int,                   # side of a square, pixels; 0: whole
     tiled: bool,                 # all squares of that size
     skip_bad: bool,              # leave damaged and small files out
 ) -> Photographs | Crops:
     "The photographs. ValueError for options that do not go together."
-    if size and not tiled:
-        return open_photographs(data or None, images=images or (None if data else 4), size=size)
-    if not data or not (size or not tiled):
-        raise ValueError('whole photographs (size 0) and tiles are of files: give --data, and '
-                         'for tiles their size')
-    chosen = open_photographs(find_images(data), images=images or None)
+    if size and not tiled: return open_photographs(data or None, images=images, size=size)
+    if not data: raise ValueError('whole photographs (size 0) and tiles are of files: give --data')
+    chosen = open_photographs(find_images(data), images=images)
     assert isinstance(chosen, Photographs)
     whole = Photographs(chosen.files, size=WHOLE)
     return tiles(whole, size, skip_bad) if tiled else whole
@@ -307,7 +304,8 @@ def certify_command(  # noqa: PLR0913 (a command: its parameters are its options
     terms = Terms(
         methods, eps_rels, n, alpha, seed, batch, check_device(device), precision, sigma, looks)
     who = _whose(model, scale, where, terms)
-    photos = _open(data, images, size, tiled, skip_bad)
+    if not data: images = images or 4
+    photos = _open(data, images or None, size, tiled, skip_bad)
     label = '/'.join(Path(data).resolve().parts[-2:]) if data else 'embedded'
     rows = certify_photographs(who, photos, out, terms, label, skip_bad, shard)
     _tell(rows, _about(size, tiled, len(photos.skipped)), Path(out), shard)

@@ -556,6 +556,16 @@ def _complete(
     state.unlink(missing_ok=True)
 
 # %% ../nbs/21_certifying.ipynb #63bf176a
+def _everybody(
+    model: str | Path | Candidate,    # shipped name or path, or any estimator
+    terms: Terms,                     # on which it is certified
+) -> list[_Certifier]:                # linear maps, and last the network
+    "All that give certificates side by side."
+    if not isinstance(model, Candidate): model = candidate(model, terms.device, terms.precision)
+    network = _Network(model, terms)
+    case = network.operator, network.where, network.eps_rels
+    return [who for who in (_Interpolation(*case), _Learned(*case), network) if who.methods]
+
 def certify_photographs(
     model: str | Path | Candidate,    # shipped name or path, or any estimator
     photos: Photographs | Crops,      # photographs to certify
@@ -567,11 +577,7 @@ def certify_photographs(
 ) -> pd.DataFrame:                    # CERTIFICATE_COLUMNS; exactly the rows asked for
     """Certify each photograph, and linear estimators; go on where a run was interrupted.
     ValueError for a model without noise or a method that does not fit it."""
-    who_is_it = model if isinstance(model, Candidate) else candidate(
-        model, terms.device, terms.precision)
-    network = _Network(who_is_it, terms)
-    case = network.operator, network.where, network.eps_rels
-    everybody = [who for who in (_Interpolation(*case), _Learned(*case), network) if who.methods]
+    everybody = _everybody(model, terms)
     kept = JobFolder(folder, _LAYOUT)
     photographs = shard.pick(_photographs(photos, skip_bad))
     pairs = [(who, photograph) for photograph in photographs for who in everybody]
@@ -579,7 +585,7 @@ def certify_photographs(
     for who, one in pairs:
         wanted = _asked(who, one.content, who.methods)
         todo[job_name(wanted, kept.layout)] = (who, one)
-    with progress((), network.identity['model'], len(photographs)*terms.n) as bar:
+    with progress((), everybody[-1].identity['model'], len(photographs)*terms.n) as bar:
         for i, (who, photograph) in enumerate(turns(kept, todo)):
             bar.update(i//len(everybody)*terms.n - bar.n)
             bar.set_postfix_str(f'draws, {photograph.name}')

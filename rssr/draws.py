@@ -617,18 +617,18 @@ def observing(
     d = Draws(f, y, noise, x, methods, **keeping)
     file = _State(state, _mark(f, y, noise, d), every)
     file.load(d)
-    if bar is None: bar = tqdm(disable=True)
+    bar = tqdm(disable=True) if bar is None else bar
     bar.update(d.n)
     seeds = block_seeds(derived_seed(seed_of(noise), 0), -(-noise.k//BLOCK))
     sizes = [min(BLOCK, noise.k - first) for first in range(0, noise.k, BLOCK)]
     done = -(-d.n//BLOCK)
     room = y.new_empty(BLOCK, *y.shape[1:])
+    if done >= len(seeds): yield d            # all was there
     for seed, draws in zip(seeds[done:], sizes[done:]):
         d.add(one_block(f, y, noise, seed, draws, d.wants_output, room))
         bar.update(draws)
         file.save(d)
         yield d
-    if done >= len(seeds): yield d            # all was there
 
 # %% ../nbs/19_draws.ipynb #32619dd8
 def observe(

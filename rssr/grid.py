@@ -227,7 +227,7 @@ def smoothed_family(
             sigma_f=sigma,
             loss='mean',
             bound=.05,
-            epochs=6 if begun else 14,
+            epochs=4 if begun else 10,
             batch_size=4,
             lr=5e-4 if begun else 1e-3,
             init=init,

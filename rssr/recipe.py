@@ -24,6 +24,7 @@ from .operators import WHERE, Downsampling, Threat, pair, problem
 from rssr.unet import (
     Changes,
     Refined,
+    SplitRefined,
     Tangent,
     around_units,
     bends,
@@ -164,15 +165,20 @@ def _check_maps(cfg: TrainConfig) -> None:
         raise ValueError(f"loss='log' and maps go together, or loss='mean', maps and bound: they "
                          f'are {cfg.loss!r}, {cfg.maps!r} and {cfg.bound}')
     if not cfg.maps: return
-    if cfg.projection or (cfg.threat != 'input' and not cfg.bound):
-        raise ValueError(f'maps={cfg.maps!r} goes with neither projection nor, without a bound, '
-                         'another threat')
-    if cfg.bound and not cfg.certified:
-        raise ValueError(f'maps={cfg.maps!r} and bound={cfg.bound} go with the radius of a '
-                         'certificate: set certified')
+    if cfg.projection: raise ValueError(f'maps={cfg.maps!r} does not go with projection')
     if cfg.eps_rel not in TOLD_RADII:
         raise ValueError(f'eps_rel={cfg.eps_rel} is no radius of a map: beside maps it is the '
                          f'largest that is met, one of {TOLD_RADII}')
+    _check_parts(cfg)
+
+def _check_parts(cfg: TrainConfig) -> None:
+    "ValueError for maps with a bound that nothing is certified for, or elsewhere without one."
+    if cfg.bound and not cfg.certified:
+        raise ValueError(f'maps={cfg.maps!r} and bound={cfg.bound} go with the radius of a '
+                         'certificate: set certified')
+    if cfg.threat != 'input' and not cfg.bound:
+        raise ValueError(f'maps={cfg.maps!r} without a bound do not go with '
+                         f'threat={cfg.threat!r}')
 
 def _check_config(
     cfg: TrainConfig,     # recipe
@@ -551,7 +557,7 @@ LITTLE = .02                       # share of the spread in this loss
 TURNS = 2                          # of the power method
 
 def _worst_drift(
-    bounded: Callable[[Tensor], Tensor],  # r, in pixels
+    rest: Callable[[Tensor], Tensor],  # r, in pixels
     z: Tensor,                     # inputs with noise (N, 3, h, w)
     here: Tensor,                  # r of them
     eps: float,                    # l2 radius, normalised units
@@ -561,14 +567,13 @@ def _worst_drift(
     e = draw_normal(z.shape, generator, z)
     for _ in range(TURNS):
         e = (eps*e/norms(e).clamp_min(1e-20)).detach().requires_grad_()
-        with torch.enable_grad(): change = (bounded(z + e) - here).square().sum()
+        with torch.enable_grad(): change = (rest(z + e) - here).square().sum()
         e, = torch.autograd.grad(change, e)
     return (eps*e/norms(e).clamp_min(1e-20)).detach()
 
 # %% ../nbs/11_recipe.ipynb #0a48dd9b
 class _Drawn(NamedTuple):
     "What a few draws tell of a mean; figures are mean squares, in pixels."
-    r: Tensor                      # the draws (DRAWS, N, 3, H, W)
     error: Tensor                  # of the mean, without bias, (N,)
     scalar: Tensor                 # standard deviation of <b, r>, (N,)
     spread: Tensor                 # of a draw, (N,)
@@ -589,9 +594,39 @@ def _drawn(
     spread = away.square().mean((2, 3, 4)).sum(0)/(len(r) - 1)
     along = (away*b.detach()).mean((2, 3, 4))
     variance = along.square().sum(0)/(len(r) - 1)
-    return _Drawn(r, _products(b, b) - spread/len(r), (variance + 1e-14).sqrt(), spread)
+    return _Drawn(_products(b, b) - spread/len(r), (variance + 1e-14).sqrt(), spread)
 
 # %% ../nbs/11_recipe.ipynb #7f2266d7
+class _Parts(NamedTuple):
+    "A problem with a network in two parts."
+    y: Tensor                      # inputs (N, 3, h, w), normalised
+    x: Tensor                      # ground truth
+    linear: Callable[[Tensor], Tensor]  # the linear part, in pixels
+    rest: Callable[[Tensor], Tensor]    # r, in pixels, whatever its size
+
+def _in_parts(
+    f: SplitRefined,               # in training mode
+    p: Tensor,                     # photographs (N, 3, h, h), pixels in [0,1]
+    cfg: TrainConfig,              # recipe
+) -> _Parts:
+    "What is asked of it."
+    operator = Downsampling(cfg.scale)
+    net, y, x = problem(f.f, p, operator, cfg.threat)
+    by_map = problem(f.linear_part, p, operator, cfg.threat).f
+    pixels = STD.to(y)
+
+    def linear(z: Tensor) -> Tensor:
+        "Without a gradient: the map stays what it is."
+        with torch.no_grad(): return pixels*by_map(z)
+
+    def rest(z: Tensor) -> Tensor:
+        "As it is before it is clipped."
+        with _precision(y, cfg): out = net(z)
+        return pixels*(out.float() - by_map(z))
+
+    return _Parts(y, x, linear, rest)
+
+# %% ../nbs/11_recipe.ipynb #ef4a807e
 def _certified_mean(
     f: nn.Module,                  # the network on maps in two parts, in training mode
     p: Tensor,                     # photographs (N, 3, h, h), pixels in [0,1]
@@ -599,23 +634,16 @@ def _certified_mean(
     generator: torch.Generator,    # of orientations, noise and starts
 ) -> Tensor:                       # (N,)
     "The logarithm of an estimate of the bound: @eq-smoothed-loss."
-    p = _in_some_orientation(p, generator)
-    net, y, x = problem(f, p, Downsampling(cfg.scale), cfg.threat)
-    assert is_split(net)
-    pixels = STD.to(y)
+    assert isinstance(f, SplitRefined)
+    y, x, linear, rest = _in_parts(f, _in_some_orientation(p, generator), cfg)
     eps = radius(cfg.certified, y.shape[1:])
     t = eps/cfg.sigma_f
-
-    def bounded(z: Tensor) -> Tensor:
-        "r, in pixels."
-        with _precision(y, cfg): return pixels*net.bounded_part(z)
-
     z = torch.stack([y + cfg.sigma_f*draw_normal(y.shape, generator, y) for _ in range(DRAWS)])
-    with torch.no_grad(): linear = pixels*(net.linear_part(y) - x)
-    d = _drawn(linear, bounded(z.flatten(0, 1)).view(DRAWS, *x.shape))
-    with frozen(f): e = _worst_drift(bounded, z[0], d.r[0].detach(), eps, generator)
-    with torch.no_grad(): change = _size(pixels*(net.linear_part(y + e) - x) - linear)
-    drift = math.sqrt(math.expm1(t*t))/t*_size(bounded(z[0] + e) - d.r[0])
+    r = rest(z.flatten(0, 1)).view(DRAWS, *x.shape)
+    d = _drawn(linear(y) - STD.to(y)*x, r)
+    with frozen(f): e = _worst_drift(rest, z[0], r[0].detach(), eps, generator)
+    change = _size(linear(y + e) - linear(y))
+    drift = math.sqrt(math.expm1(t*t))/t*_size(rest(z[0] + e) - r[0])
     square = d.error + 2*t*d.scalar + 2*change*drift + drift.square() + LITTLE*d.spread
     return (square.clamp_min(0)/STD.square().mean() + FLAT).log()
 

@@ -75,7 +75,7 @@ LATER = ('photographs', 'photographs_held_out', 'start')    # entries that came 
 
 
 def without(config):
-    "A recipe as it was before it had a field that came later; where that is not its default, it is."
+    "A recipe as it was before it had a field that came later, where that has its default."
     default = TrainConfig().threat
     return {key: value for key, value in config.items() if key != 'threat' or value != default}
 
