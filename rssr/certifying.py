@@ -280,6 +280,7 @@ class Candidate(NamedTuple):
     operator: Downsampling            # how photographs are measured
     where: str                        # what is attacked: the 'input' or the 'measurement'
     sigma: float                      # noise level; 0 if there is none that was chosen for it
+    why: str = 'has no card'          # if there is none
 
 _SAID = dict(float32='', bfloat16=' (bfloat16)')          # after the name of a model
 
@@ -301,9 +302,10 @@ def candidate(
     "A network of ours, with all that its card says."
     f = load_model(model, device)
     name = f.card['name'] + _SAID[precision]
-    threat = threat_of(f.card)
-    return Candidate(
-        f.folded(precision), name, operator_of(f.card), threat.where, float(noise_of(f.card)))
+    where, sigma = threat_of(f.card).where, float(noise_of(f.card))
+    why = 'was trained without noise'
+    if f.card['sigma_f']: why = 'is best without noise, says its card'
+    return Candidate(f.folded(precision), name, operator_of(f.card), where, sigma, why)
 
 # %% ../nbs/21_certifying.ipynb #f0bfd8cb
 #| code-fold: true
@@ -313,9 +315,8 @@ def _noise_level(
 ) -> float:                           # sigma, > 0
     "The noise it is smoothed with. ValueError if there is none."
     if sigma := terms.sigma or one.sigma: return sigma
-    raise ValueError(f'{one.name} was trained without noise, or is best without: there is no '
-                     'noise level to smooth it with: give one (sigma, --sigma), or a model '
-                     'trained for smoothing')
+    raise ValueError(f'{one.name} {one.why}, so there is no noise level to smooth it with: give '
+                     'one (sigma, --sigma), or a model trained for smoothing')
 
 def _methods_for(
     f: Estimator,                     # what is to be certified
@@ -482,7 +483,8 @@ class _Network(_Certifier):
         noise = self.own_noise(photograph, f, y)
         kept = [*dict.fromkeys((*methods, 'B7'))]         # the spread is that of B7's draws
         look = _Look(self, photograph)
-        for d in observing(f, y, noise, x, kept, state, bar):
+        pilot = min(max(256, self.terms.n//10), 512)      # 512 images at once fit into memory
+        for d in observing(f, y, noise, x, kept, state, bar, pilot=pilot):
             if look.decides(d): break
         found = []
         for method in methods:
