@@ -284,6 +284,8 @@ class Candidate(NamedTuple):
 
 _SAID = dict(float32='', bfloat16=' (bfloat16)')          # after the name of a model
 
+# %% ../nbs/21_certifying.ipynb #d3d06d65
+#| code-fold: true
 def made_candidate(
     place: str,                       # 'file.py:function', see make_model
     operator: Downsampling,           # how photographs are measured
@@ -478,21 +480,20 @@ class _Network(_Certifier):
         return replace(self.noise, seed=seed, batch=self.terms.batch or fastest_batch(f, y))
 
     def find(self, photograph, methods, state, bar):
-        p = photograph.p.to(self.device)
-        f, y, x = problem(self.f, p, self.operator, self.where)
+        f, y, x = problem(self.f, photograph.p.to(self.device), self.operator, self.where)
         noise = self.own_noise(photograph, f, y)
-        kept = [*dict.fromkeys((*methods, 'B7'))]         # the spread is that of B7's draws
+        kept = {*methods, 'B7'}                           # the spread is that of B7's draws
         look = _Look(self, photograph)
         pilot = min(max(256, self.terms.n//10), 512)      # 512 images at once fit into memory
-        for d in observing(f, y, noise, x, kept, state, bar, pilot=pilot):
+        for d in observing(f, y, noise, x, sorted(kept), state, bar, pilot=pilot):
             if look.decides(d): break
         found = []
         for method in methods:
             found += [certificate(d, method, eps_rel, look.alpha) for eps_rel in self.eps_rels]
         about = dict(self.identity, photograph=photograph.name, content=photograph.content,
                      input=content_hash(y), noise_seed=noise.seed)
-        document = document_of(d, found, about)
-        return _Found(found, float(d.main.sizes.square().mean().sqrt()), d.n, document)
+        spread = float(d.main.sizes.square().mean().sqrt())
+        return _Found(found, spread, d.n, document_of(d, found, about))
 
 # %% ../nbs/21_certifying.ipynb #0c98c249
 #| code-fold: true

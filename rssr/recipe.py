@@ -171,6 +171,8 @@ def _check_maps(cfg: TrainConfig) -> None:
                          f'largest that is met, one of {TOLD_RADII}')
     _check_parts(cfg)
 
+# %% ../nbs/11_recipe.ipynb #378b5356
+#| code-fold: true
 def _check_parts(cfg: TrainConfig) -> None:
     "ValueError for maps with a bound that nothing is certified for, or elsewhere without one."
     if cfg.bound and not cfg.certified:
