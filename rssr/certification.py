@@ -69,7 +69,7 @@ class _Spectrum(NamedTuple):
     values: Tensor         # products of their singular values, (3, i, j), in pixels
 
 # %% ../nbs/20_certification.ipynb #9a4290e0
-SLACK = 2e-3              # share by which the bound of a squared norm may be too large
+SLACK = 1e-3              # share by which the bound of a squared norm may be too large
 
 def _svd(
     M: Tensor,             # matrix

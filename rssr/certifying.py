@@ -317,8 +317,8 @@ def _noise_level(
 ) -> float:                           # sigma, > 0
     "The noise it is smoothed with. ValueError if there is none."
     if sigma := terms.sigma or one.sigma: return sigma
-    raise ValueError(f'{one.name} {one.why}, so there is no noise level to smooth it with: give '
-                     'one (sigma, --sigma), or a model trained for smoothing')
+    raise ValueError(f'{one.name} {one.why}, so there is no noise level to smooth it with: name '
+                     'one (sigma, --sigma) or give a model trained for smoothing')
 
 def _methods_for(
     f: Estimator,                     # what is to be certified

@@ -477,7 +477,7 @@ COMMANDS = {  # what: command; its arguments, given an empty folder; what it say
         rssr_evaluate, lambda t: ['--size', 8],
         'size=8 is too small', 'at least 16'),
     'size 0 of files': (
-        rssr_certify, lambda t: ['--size', 0, '--data', folder(t/'d', good=1)],
+        rssr_evaluate, lambda t: ['--size', 0, '--data', folder(t/'d', good=1)],
         'size=0 is too small', 'at least 16'),
     'size beyond the photographs': (
         rssr_evaluate, lambda t: ['--size', 5000],
