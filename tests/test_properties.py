@@ -22,6 +22,7 @@ from rssr.rows import JobFolder, Layout, add_job, publish, read_rows, turns
 from rssr.statistics import (
     bernstein,
     half_mass_radius,
+    sample_levels,
     shift,
     shifted_mean,
     upper_mean,
@@ -226,10 +227,11 @@ def test_shifts_are_ordered_and_shifting_back_undoes_them(p, t, more):
 @given(SEEDS, st.integers(2, 300), st.floats(0, 2), st.floats(0, 2), ALPHAS)
 def test_a_mean_under_shift_is_above_the_sample_below_the_top_and_grows(seed, n, t, more, alpha):
     h = np.random.default_rng(seed).random(n)
-    bound = shifted_mean(h, 1., t, alpha)
+    levels = sample_levels(h)
+    bound = shifted_mean(levels, n, 1., t, alpha)
     assert h.mean() <= bound + 1e-9
-    assert bound <= shifted_mean(h, 1., t + more, alpha) + 1e-9 <= 1 + 2e-9
-    assert bound <= shifted_mean(h, 2., t, alpha) + 1e-9          # a higher top allows more
+    assert bound <= shifted_mean(levels, n, 1., t + more, alpha) + 1e-9 <= 1 + 2e-9
+    assert bound <= shifted_mean(levels, n, 2., t, alpha) + 1e-9  # a higher top allows more
 
 
 @given(SEEDS, st.integers(1, 300), st.floats(0, 2), st.floats(0, 2), ALPHAS)

@@ -281,6 +281,7 @@ def test_a_search_in_bfloat16_makes_rows_of_its_own(tmp_path, capsys):
     rssr_evaluate([*options, '--precision', 'bfloat16'])
     rows = read_results(tmp_path)
     rows = rows[(rows['model'] == 'x2_standard') & (rows['perturb'] == 'attack')]
+    rows = rows.sort_values('attack')
     assert rows['attack'].tolist() == ['f 1 x 2.5 eps', 'f 1 x 2.5 eps bfloat16']
     exact, rounded = rows['psnr']
     assert exact != rounded and abs(exact - rounded) < .1       # two searches, one judge
