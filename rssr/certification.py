@@ -526,9 +526,7 @@ OF_SUMMARY: dict[str, Callable[[Facts], Bound]] = {
 # %% ../nbs/20_certification.ipynb #d5063af6
 def _whole(method: str, q: Question) -> Bound:
     "One of those of the whole image."
-    kept = 'main' if method == 'B7' else KEPT_FOR[method]
-    part = q.d.main if kept == 'main' else q.d.part(kept)
-    return OF_SUMMARY[method](facts_of(q, part))
+    return OF_SUMMARY[method](facts_of(q, q.d.part(q.d.kept_for(method))))
 
 METHODS: dict[str, Callable[[Question], Bound]] = {
     'B1': _b1, 'B2': _b2, 'B3': _b3, 'B4': _b4, 'B4-ssim': _b4_ssim,

@@ -12,7 +12,7 @@ import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -38,7 +38,7 @@ from rssr.certification import (
 )
 from .core import Shard, content_hash, derived_seed, progress, write_file
 from .data import WHOLE, Crops, Photographs, batches, crop_hashes, distinct
-from .draws import BLOCK, Draws, Part, Summary, kept_for, observing, seed_of, summary_of
+from .draws import BLOCK, Draws, Part, Summary, kept_for, observe, seed_of, summary_of
 from .grid import LINEAR_RADII, linear_name
 
 # %% ../nbs/21_certifying.ipynb #5d710636
@@ -351,7 +351,7 @@ def _statement(
     "One certificate in a document."
     said = asdict(one) | dict(grey_levels=grey_levels(one.eps_rel))
     if one.method not in OF_SUMMARY: return said
-    name = 'bounded' if d.linear_part is not None and one.method[:2] != 'B5' else 'output'
+    name = d.kept_for(one.method)
     facts = facts_of(Question(d, one.eps, one.alpha), d.part(name))
     return said | dict(
         of=name, linear=facts.linear._asdict(), here=facts.here, limit=facts.limit)
@@ -372,13 +372,15 @@ def document_of(
         certificates=[_statement(d, one) for one in found]))
 
 # %% ../nbs/21_certifying.ipynb #a381f523
+_SAID_OF_ONE = [one.name for one in fields(Certificate)]
+
 def _read_document(
     path: str | Path,                 # written by rssr_certify
 ) -> dict:
     "ValueError if it is no document."
     try:
         document = json.loads(Path(path).read_bytes())
-        for one in document['certificates']: one['method'], one['psnr'], one['change']
+        for one in document['certificates']: Certificate(**{key: one[key] for key in _SAID_OF_ONE})
         for summary in document['summaries'].values(): Summary(**summary)
     except (OSError, ValueError, LookupError, TypeError) as e:
         raise ValueError(f'{path} is no certificate ({type(e).__name__}: {e}): give a file '
@@ -485,15 +487,13 @@ class _Network(_Certifier):
         kept = {*methods, 'B7'}                           # the spread is that of B7's draws
         look = _Look(self, photograph)
         pilot = min(max(256, self.terms.n//10), 512)      # 512 images at once fit into memory
-        for d in observing(f, y, noise, x, sorted(kept), state, bar, pilot=pilot):
-            if look.decides(d): break
+        d = observe(f, y, noise, x, sorted(kept), state, bar, look.decides, pilot=pilot)
         found = []
         for method in methods:
             found += [certificate(d, method, eps_rel, look.alpha) for eps_rel in self.eps_rels]
         about = dict(self.identity, photograph=photograph.name, content=photograph.content,
                      input=content_hash(y), noise_seed=noise.seed)
-        spread = float(d.main.sizes.square().mean().sqrt())
-        return _Found(found, spread, d.n, document_of(d, found, about))
+        return _Found(found, d.spread, d.n, document_of(d, found, about))
 
 # %% ../nbs/21_certifying.ipynb #0c98c249
 #| code-fold: true

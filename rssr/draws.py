@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BLOCK', 'KEPT_FOR', 'Kept', 'Summary', 'Part', 'summary_of', 'Pixels', 'Structure', 'block_seeds', 'one_block',
-           'check_function', 'kept_for', 'seed_of', 'Draws', 'observing', 'observe']
+           'check_function', 'kept_for', 'seed_of', 'Draws', 'observe']
 
 # %% ../nbs/19_draws.ipynb #84f4b05b
 import itertools
@@ -521,7 +521,15 @@ class Draws(_Parts):
     @property
     def main(self) -> Part:
         "What B7 is about: the bounded part if f is split, else the output."
-        return self.part('output' if self.linear_part is None else 'bounded')
+        return self.part(self.kept_for('B7'))
+
+    def kept_for(
+        self,
+        method: str,                        # key of METHODS
+    ) -> str:                               # 'pixels', 'output', 'structure' or 'bounded'
+        "What a bound needs of these draws."
+        if method == 'B7' and self.linear_part is None: return 'output'
+        return KEPT_FOR[method]
 
     @property
     def spread(self) -> float:
@@ -598,8 +606,22 @@ def _check_question(
     if x is not None: check_images(x, 'x')
 
 # %% ../nbs/19_draws.ipynb #7cad0bbc
+def _blocks_left(
+    noise: Noise,          # of all draws
+    drawn: int,            # how many there are already
+) -> Iterator[tuple[int, int]]:  # seed and draws of each block
+    "The blocks that are still to be drawn."
+    seeds = block_seeds(derived_seed(seed_of(noise), 0), -(-noise.k//BLOCK))
+    for i in range(-(-drawn//BLOCK), len(seeds)):
+        yield seeds[i], min(BLOCK, noise.k - i*BLOCK)
+
+def _never(d: Draws) -> bool:
+    "All draws are wanted."
+    return False
+
+# %% ../nbs/19_draws.ipynb #32619dd8
 @torch.no_grad()
-def observing(
+def observe(
     f: Estimator,                         # what is to be certified; better if split
     y: Tensor,                            # one input (1, 3, h, w), normalised
     noise: Noise,                         # sigma, k draws, one seed, images in a call
@@ -607,9 +629,10 @@ def observing(
     methods: Sequence[str] = ('B7',),     # which bounds will be asked for, see METHODS
     state: str | Path | None = None,      # file to continue from and to save to
     bar: tqdm | None = None,              # moves by one a draw, those of `state` too
+    until: Callable[[Draws], bool] = _never,  # asked after each block: whether that is enough
     **keeping: Any,                       # `pilot`, `keep`, see Draws; `every`: seconds of a save
-) -> Iterator[Draws]:                     # the same object after each block of draws
-    """Draw up to noise.k times, and keep what the bounds need; stop when you know enough.
+) -> Draws:                               # after noise.k draws, or as many as were enough
+    """Draw, and keep what the bounds need.
     ValueError for a wrong input, or an f that is none of one image or not finite."""
     _check_question(y, noise, x)
     check_function(f, y, noise.batch)
@@ -619,28 +642,11 @@ def observing(
     file.load(d)
     bar = tqdm(disable=True) if bar is None else bar
     bar.update(d.n)
-    seeds = block_seeds(derived_seed(seed_of(noise), 0), -(-noise.k//BLOCK))
-    sizes = [min(BLOCK, noise.k - first) for first in range(0, noise.k, BLOCK)]
-    done = -(-d.n//BLOCK)
+    if d.n and until(d): return d
     room = y.new_empty(BLOCK, *y.shape[1:])
-    if done >= len(seeds): yield d            # all was there
-    for seed, draws in zip(seeds[done:], sizes[done:]):
+    for seed, draws in _blocks_left(noise, d.n):
         d.add(one_block(f, y, noise, seed, draws, d.wants_output, room))
         bar.update(draws)
         file.save(d)
-        yield d
-
-# %% ../nbs/19_draws.ipynb #32619dd8
-def observe(
-    f: Estimator,                         # what is to be certified; better if split
-    y: Tensor,                            # one input (1, 3, h, w), normalised
-    noise: Noise,                         # sigma, k draws, one seed, images in a call
-    x: Tensor | None = None,              # truth (1, 3, H, W), for certified quality
-    methods: Sequence[str] = ('B7',),     # which bounds will be asked for, see METHODS
-    state: str | Path | None = None,      # file to continue from and to save to
-    bar: tqdm | None = None,              # moves by one a draw, those of `state` too
-    **keeping: Any,                       # `pilot`, `keep` of Draws; `every`: seconds of a save
-) -> Draws:                               # after noise.k draws
-    "All draws of `observing`, and its errors."
-    *_, d = observing(f, y, noise, x, methods, state, bar, **keeping)
+        if until(d): break
     return d

@@ -306,9 +306,11 @@ def make_model(
 ) -> Callable:                    # the estimator, in evaluation mode
     "What a function of a Python file makes. ValueError naming what is missing, or fails."
     path, _, name = place.rpartition(':')
+    if not Path(path).is_file(): raise ValueError(f'{place}: there is no file {path}: give a '
+                                                  'Python file and a function in it')
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    assert spec is not None and spec.loader is not None       # it ends in .py
     try:
-        if spec is None or spec.loader is None: raise FileNotFoundError(path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         model = getattr(module, name)()

@@ -566,12 +566,12 @@ def _worst_drift(
     generator: torch.Generator,    # of the start
 ) -> Tensor:                       # e, of the shape of z, of norm eps
     "Where r changes most, about."
+    def change(e: Tensor) -> Tensor:
+        "Its square, (N,)."
+        return (rest(z + eps*e) - here).square().sum((1, 2, 3))
+
     e = draw_normal(z.shape, generator, z)
-    for _ in range(TURNS):
-        e = (eps*e/norms(e).clamp_min(1e-20)).detach().requires_grad_()
-        with torch.enable_grad(): change = (rest(z + e) - here).square().sum()
-        e, = torch.autograd.grad(change, e)
-    return (eps*e/norms(e).clamp_min(1e-20)).detach()
+    return eps*_climbed(change, e/norms(e), TURNS)
 
 # %% ../nbs/11_recipe.ipynb #0a48dd9b
 class _Drawn(NamedTuple):

@@ -378,13 +378,13 @@ def test_an_interrupted_certification_blocks_nobody(
 ) -> None:
     """Defect 15: its state stopped any other run in that folder. And the draws are not lost."""
     one, out = find_images(data)[:1], tmp_path/'out'
-    observing = certifying.observing
+    observe = certifying.observe
     bar = Bar(2)
 
-    def watched(f, y, noise, x, methods, state, _, **keeping):
-        return observing(f, y, noise, x, methods, state, bar, every=-1., **keeping)
+    def watched(f, y, noise, x, methods, state, _, until, **keeping):
+        return observe(f, y, noise, x, methods, state, bar, until, every=-1., **keeping)
 
-    monkeypatch.setattr(certifying, 'observing', watched)
+    monkeypatch.setattr(certifying, 'observe', watched)
     with pytest.raises(Stopped): certify(one, out, 'B7')
     state, = out.glob('jobs/*.state.safetensors')
     bar = Bar()
