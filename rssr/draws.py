@@ -34,7 +34,7 @@ from .metrics import rms, structure_distance
 from .models import MIXING, estimator_hash
 from .smoothing import Noise
 from .statistics import sample_levels
-from .units import STD, Estimator, check_images, is_split, to_pixels
+from .units import STD, Affine, Estimator, Linear, check_images, is_split, to_pixels
 
 # %% ../nbs/19_draws.ipynb #8d1e3b60
 class _Frame:
@@ -397,7 +397,16 @@ def _fresh(
 class _Parts:
     "All that is kept of the draws, by name."
     parts: dict[str, Kept]
+    linear_part: Linear | Affine | None   # None: the whole output is drawn
     n = 0                              # draws so far
+
+    def kept_for(
+        self,
+        method: str,                   # key of METHODS
+    ) -> str:                          # 'pixels', 'output', 'structure' or 'bounded'
+        "What a bound needs of these draws."
+        if method == 'B7' and self.linear_part is None: return 'output'
+        return KEPT_FOR[method]
 
     def part(
         self,
@@ -522,14 +531,6 @@ class Draws(_Parts):
     def main(self) -> Part:
         "What B7 is about: the bounded part if f is split, else the output."
         return self.part(self.kept_for('B7'))
-
-    def kept_for(
-        self,
-        method: str,                        # key of METHODS
-    ) -> str:                               # 'pixels', 'output', 'structure' or 'bounded'
-        "What a bound needs of these draws."
-        if method == 'B7' and self.linear_part is None: return 'output'
-        return KEPT_FOR[method]
 
     @property
     def spread(self) -> float:

@@ -40,6 +40,17 @@ def summary():
     return summary_of(part)
 
 
+def test_a_draw_beyond_the_cut_counts_and_is_in_no_moment():
+    pilot = torch.tensor([.4, .6]).view(2, 1, 1, 1).expand(2, 3, 2, 2)
+    part = Part(pilot)
+    part.add(torch.cat([pilot, torch.ones(1, 3, 2, 2)]))
+    s = summary_of(part)
+    assert (s.n, s.beyond) == (3, 1) and part.cut == pytest.approx(.11, abs=1e-4)
+    assert (s.trace, s.largest, s.centre) == pytest.approx((.02/3, .02/3, 0), abs=1e-6)
+    assert s.fourth == pytest.approx(2e-4/3, rel=1e-3)
+    assert s.sizes[-1] == pytest.approx(.5)
+
+
 def moved(tail, t, top):
     "The largest mean of a scalar under a shift of t, from its tail probabilities."
     return quad(lambda v: norm.cdf(norm.ppf(tail(v)) + t), 0, top, limit=200)[0]
@@ -82,7 +93,7 @@ def test_the_change_is_its_formula(summary):
 
 @pytest.mark.parametrize('t', [0., .25, .5, 1.])
 def test_quality_is_its_formula(summary, t):
-    linear = Affected(.002, ERROR + .002)
+    linear = Affected(.02, ERROR + .02)
     drift = SPREAD*math.sqrt(math.expm1(t*t))
     square = linear.error**2 + 2*ERROR*SPREAD*t + 2*linear.change*drift + drift**2
     far = summary._replace(errors=[.5]*len(summary.errors), farthest=.5)   # naive: no better
