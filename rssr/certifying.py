@@ -484,10 +484,10 @@ class _Network(_Certifier):
     def find(self, photograph, methods, state, bar):
         f, y, x = problem(self.f, photograph.p.to(self.device), self.operator, self.where)
         noise = self.own_noise(photograph, f, y)
-        kept = {*methods, 'B7'}                           # the spread is that of B7's draws
         look = _Look(self, photograph)
         pilot = min(max(256, self.terms.n//10), 512)      # 512 images at once fit into memory
-        d = observe(f, y, noise, x, sorted(kept), state, bar, look.decides, pilot=pilot)
+        d = observe(
+            f, y, noise, x, sorted({*methods, 'B7'}), state, bar, until=look.decides, pilot=pilot)
         found = []
         for method in methods:
             found += [certificate(d, method, eps_rel, look.alpha) for eps_rel in self.eps_rels]

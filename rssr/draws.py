@@ -394,8 +394,8 @@ def _fresh(
     return Part(pilot[name], limit, linear_error, keep, luck)
 
 # %% ../nbs/19_draws.ipynb #5b787c9d
-class _Parts:
-    "All that is kept of the draws, by name."
+class _Named:
+    "What is kept of the draws, by name."
     parts: dict[str, Kept]
     linear_part: Linear | Affine | None   # None: the whole output is drawn
     n = 0                              # draws so far
@@ -417,6 +417,21 @@ class _Parts:
         raise ValueError(f'nothing of {name!r} was kept of these draws: name the '
                          'method among the `methods` of observe')
 
+    @property
+    def main(self) -> Part:
+        "What B7 is about: the bounded part if f is split, else the output."
+        return self.part(self.kept_for('B7'))
+
+    @property
+    def spread(self) -> float:
+        "Root mean square of all `||V - m||`; nan if no part was kept."
+        part = self.parts.get('bounded') or self.parts.get('output')
+        if not isinstance(part, Part): return math.nan
+        return float(part.sizes.square().mean().sqrt())
+
+# %% ../nbs/19_draws.ipynb #25fa51af
+class _Parts(_Named):
+    "All that is kept of the draws: it grows, and is written and read as one."
     def add(
         self,
         block: dict[str, Tensor],      # more draws, of one_block
@@ -527,18 +542,6 @@ class Draws(_Parts):
         self.parts = {name: _fresh(name, drawn, limits.get(name), errors.get(name), keep, self.luck)
                       for name in needed}
 
-    @property
-    def main(self) -> Part:
-        "What B7 is about: the bounded part if f is split, else the output."
-        return self.part(self.kept_for('B7'))
-
-    @property
-    def spread(self) -> float:
-        "Root mean square of all `||V - m||`; nan if no part was kept."
-        part = self.parts.get('bounded') or self.parts.get('output')
-        if not isinstance(part, Part): return math.nan
-        return float(part.sizes.square().mean().sqrt())
-
 # %% ../nbs/19_draws.ipynb #4bf6c4f7
 #| code-fold: true
 class _State:
@@ -630,14 +633,14 @@ def observe(
     methods: Sequence[str] = ('B7',),     # which bounds will be asked for, see METHODS
     state: str | Path | None = None,      # file to continue from and to save to
     bar: tqdm | None = None,              # moves by one a draw, those of `state` too
-    until: Callable[[Draws], bool] = _never,  # asked after each block: whether that is enough
-    **keeping: Any,                       # `pilot`, `keep`, see Draws; `every`: seconds of a save
+    **keeping: Any,                       # pilot, keep of Draws; every, until: see below
 ) -> Draws:                               # after noise.k draws, or as many as were enough
-    """Draw, and keep what the bounds need.
+    """Draw, and keep what the bounds need. After each block `until`, a function of the draws,
+    is asked whether that is enough; `every` so many seconds the state is saved.
     ValueError for a wrong input, or an f that is none of one image or not finite."""
     _check_question(y, noise, x)
     check_function(f, y, noise.batch)
-    every = keeping.pop('every', 30.)     # seconds between two saves of the state
+    every, until = keeping.pop('every', 30.), keeping.pop('until', _never)
     d = Draws(f, y, noise, x, methods, **keeping)
     file = _State(state, _mark(f, y, noise, d), every)
     file.load(d)

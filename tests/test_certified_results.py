@@ -381,8 +381,8 @@ def test_an_interrupted_certification_blocks_nobody(
     observe = certifying.observe
     bar = Bar(2)
 
-    def watched(f, y, noise, x, methods, state, _, until, **keeping):
-        return observe(f, y, noise, x, methods, state, bar, until, every=-1., **keeping)
+    def watched(f, y, noise, x, methods, state, _, **keeping):
+        return observe(f, y, noise, x, methods, state, bar, every=-1., **keeping)
 
     monkeypatch.setattr(certifying, 'observe', watched)
     with pytest.raises(Stopped): certify(one, out, 'B7')
