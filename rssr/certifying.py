@@ -292,7 +292,9 @@ def made_candidate(
     where: str,                       # what is attacked: the 'input' or the 'measurement'
     device: str = 'cpu',              # where the network is to be
 ) -> Candidate:
-    "Anybody's estimator of lifted measurements, normalised; without a noise level."
+    """Anybody's estimator of lifted measurements, normalised; without a noise level. ValueError for
+    an unknown place of the attack."""
+    Threat(0., where=where)
     f = make_model(place, device)
     return Candidate(f, Path(place).name, operator, where, 0.)
 

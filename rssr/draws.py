@@ -7,6 +7,7 @@ __all__ = ['BLOCK', 'KEPT_FOR', 'Kept', 'Summary', 'Part', 'summary_of', 'Pixels
            'check_function', 'kept_for', 'seed_of', 'Draws', 'observe']
 
 # %% ../nbs/19_draws.ipynb #84f4b05b
+import copy
 import itertools
 import math
 import time
@@ -482,6 +483,12 @@ def _pilot(
     blocks = [one_block(f, y, noise, seed, output=output, room=room) for seed in seeds]
     return {name: torch.cat([block[name] for block in blocks]) for name in blocks[0]}
 
+def _on_cpu(
+    A: Linear | Affine,    # a linear part, wherever the network is
+) -> Any:                  # a copy for the bounds, which are computed there, in float64
+    "Modules move; what is none has no place."
+    return copy.deepcopy(A).cpu() if isinstance(A, nn.Module) else A
+
 def _luck(
     seed: int,             # of the run
 ) -> float:                # uniform in (0, 1]
@@ -530,7 +537,7 @@ class Draws(_Parts):
         self.x = None if x is None else to_pixels(x)[0]
         self.methods = sorted(methods)
         self.keep = keep
-        self.linear_part = f.linear_part if is_split(f) else None
+        self.linear_part = _on_cpu(f.linear_part) if is_split(f) else None
         needed = _needed(f, methods)
         self.wants_output = needed != ['bounded']
         drawn = _pilot(f, y, noise, pilot, self.wants_output)

@@ -582,7 +582,8 @@ def _settle(
     _, p = next(batches(photos, NEAREST, **reading))
     few = Crops((255*p).round().byte(), ['']*len(p))
     operator = Downsampling(cfg.scale)
-    nearest = nearest_linear(model.f.folded(), few, operator, cfg.sigma_f, cfg.threat)
+    f = model.f.folded().cpu()                            # a copy
+    nearest = nearest_linear(f, few, operator, cfg.sigma_f, cfg.threat)
     model.linear_part.load_state_dict(nearest.state_dict())
 
 # %% ../nbs/12_training.ipynb #d0c13f58

@@ -225,7 +225,11 @@ def test_certification_survives_kill_9(tmp_path):
     pd.testing.assert_frame_equal(figures(resumed), figures(read_certificates(whole)))
     assert len(resumed) == 3*6*6                          # photographs, methods, radii
     assert (killed/'table.md').read_text() == (whole/'table.md').read_text()
-    assert names_in(killed) == ['certificates.csv', 'figure.png', 'jobs', 'table.md']
+    assert names_in(killed) == names_in(whole)
+    documents = names_in(killed/'documents')
+    assert len(documents) == 3                            # each photograph has its own
+    for name in documents:                                # `rssr_certify --verify` reads them
+        assert json.loads((killed/'documents'/name).read_text())
 
 
 # ---------------------------------------------------------------- names, bars
