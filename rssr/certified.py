@@ -278,7 +278,7 @@ def certify_command(  # noqa: PLR0913 (a command: its parameters are its options
     eps_rel: str = '',           # relative radii, normalised units; by default the threat model's
     n: int = 1000,               # draws for each photograph; certificates get better with more
     alpha: float = 0.001,        # probability of error, for each photograph and method
-    method: str = '',            # some of B1, B2, B3, B4, B4-ssim, B5-trace, B5, B6-range, B6, B7
+    method: str = '',            # keys of METHODS, separated by commas; by default all that fit
     images: int = 0,             # only so many photographs, evenly spread
     size: int = 160,             # side of the square in the centre of each, pixels; 0: all of it
     tiled: bool = False,         # all squares of that size, not only the one in the centre

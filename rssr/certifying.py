@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CERTIFICATE_IDENTITY', 'RUN_COLUMNS', 'BOUND_COLUMNS', 'CERTIFICATE_COLUMNS', 'CERTIFIED_RADII', 'read_certificates',
            'write_certificates', 'Terms', 'photograph_seed', 'Candidate', 'made_candidate', 'candidate', 'document_of',
-           'verify_document', 'certify_photographs']
+           'facts_said', 'verify_document', 'certify_photographs']
 
 # %% ../nbs/21_certifying.ipynb #e0f55350
 import json
@@ -328,7 +328,9 @@ def _methods_for(
 ) -> list[str]:
     "ValueError naming the first that was asked for and does not fit."
     for method in methods: kept_for(f, method)
-    return [*methods] or [m for m in METHODS if is_split(f) or not m.startswith('B6')]
+    if methods: return [*methods]
+    usual = [m for m in METHODS if m != 'B2-collective']      # slow, and for local networks only
+    return [m for m in usual if is_split(f) or not m.startswith('B6')]
 
 # %% ../nbs/21_certifying.ipynb #c50d9191
 #| code-fold: true
@@ -389,17 +391,25 @@ def _read_document(
                          'documents/*.json that rssr_certify wrote') from None
     return document
 
+def facts_said(
+    one: dict,                        # a certificate of the document
+    document: dict,                   # all of it
+) -> Facts | None:                    # None if it rests on more than a summary
+    "What the certificate rests on."
+    if 'of' not in one: return None
+    summary = Summary(**document['summaries'][one['of']])
+    linear = Affected(**{key: _number(v) for key, v in one['linear'].items()})
+    return Facts(summary, one['t'], one['alpha'], linear, _number(one['here']),
+                 _number(one['limit']))
+
 def _again(
     one: dict,                        # a certificate of the document
     document: dict,                   # all of it
 ) -> Certificate | None:              # None if it rests on more than a summary
     "The certificate, computed from its statistics."
-    if 'of' not in one: return None
-    summary = Summary(**document['summaries'][one['of']])
-    linear = Affected(**{key: _number(v) for key, v in one['linear'].items()})
-    facts = Facts(summary, one['t'], one['alpha'], linear, _number(one['here']),
-                  _number(one['limit']))
-    plain = Certificate(one['method'], one['eps_rel'], one['eps'], one['t'], summary.n,
+    facts = facts_said(one, document)
+    if facts is None: return None
+    plain = Certificate(one['method'], one['eps_rel'], one['eps'], one['t'], facts.summary.n,
                         one['alpha'])
     farthest = document['farthest']
     return stated(plain, OF_SUMMARY[one['method']](facts),

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BLOCK', 'KEPT_FOR', 'Kept', 'Summary', 'Part', 'summary_of', 'Pixels', 'Structure', 'block_seeds', 'one_block',
-           'check_function', 'kept_for', 'seed_of', 'Draws', 'observe']
+           'check_function', 'share_reached', 'kept_for', 'seed_of', 'Draws', 'observe']
 
 # %% ../nbs/19_draws.ipynb #84f4b05b
 import copy
@@ -118,21 +118,45 @@ def _largest_eigenvalues(
     return torch.linalg.eigvalsh(torch.stack([products, weighted]))[:, -1]/len(X)
 
 # %% ../nbs/19_draws.ipynb #bd3e8cf6
+class _Joined:
+    "Rows that come a block at a time, joined when they are asked for."
+    def __init__(self, rows: Tensor):
+        self.blocks = [rows]
+        self.count = len(rows)
+
+    def add(self, rows: Tensor) -> None:
+        "More of them."
+        self.blocks.append(rows)
+        self.count += len(rows)
+
+    def all(self) -> Tensor:
+        "All rows so far."
+        if len(self.blocks) > 1: self.blocks = [torch.cat(self.blocks)]
+        return self.blocks[0]
+
 class _Windows(Kept):
     "Whole draws X, until there are enough of them, and what is left of the others."
-    window: Tensor                     # those that wait, (m, values)
     tops: Tensor                       # two largest eigenvalues for each full window, (windows, 2)
     keep: int                          # draws in a full window
 
     def __init__(self, values: int, keep: int, like: Tensor):
         self.keep = keep
-        self.window = like.new_empty(0, values)
+        self._waiting = _Joined(like.new_empty(0, values))
         self.tops = double(like.new_empty(0, 2))
+
+    @property
+    def window(self) -> Tensor:
+        "Those that wait, (m, values)."
+        return self._waiting.all()
+
+    @window.setter
+    def window(self, waiting: Tensor) -> None:
+        self._waiting = _Joined(waiting)
 
     def _add_whole(self, X: Tensor) -> None:
         "More draws."
-        self.window = torch.cat([self.window, X])
-        while len(self.window) >= self.keep:
+        self._waiting.add(X)
+        while self._waiting.count >= self.keep:
             full, self.window = self.window[:self.keep], self.window[self.keep:].clone()
             self.tops = torch.cat([self.tops, _largest_eigenvalues(full)[None].to(self.tops)])
 
@@ -167,17 +191,16 @@ class _Numbers(_Windows):
     "Beside them three numbers of each draw."
     def __init__(self, values: int, keep: int, like: Tensor):
         super().__init__(values, keep, like)
-        self._blocks = [like.new_empty(0, 3)]              # of `scalars`
+        self._numbers = _Joined(like.new_empty(0, 3))
 
     @property
     def scalars(self) -> Tensor:
-        "Three numbers of each draw, (n, 3); joined when they are asked for."
-        if len(self._blocks) > 1: self._blocks = [torch.cat(self._blocks)]
-        return self._blocks[0]
+        "Three numbers of each draw, (n, 3)."
+        return self._numbers.all()
 
     @scalars.setter
     def scalars(self, numbers: Tensor) -> None:
-        self._blocks = [numbers]
+        self._numbers = _Joined(numbers)
 
 # %% ../nbs/19_draws.ipynb #ccda934d
 class Part(_Frame, _Numbers):
@@ -207,7 +230,7 @@ class Part(_Frame, _Numbers):
         away = V - self.centre
         b = torch.zeros_like(self.centre) if self.error is None else self.error
         sizes = rms(away)
-        self._blocks.append(torch.stack([sizes, _inner(away, b), rms(away + b)], 1))
+        self._numbers.add(torch.stack([sizes, _inner(away, b), rms(away + b)], 1))
         X = away*(sizes <= self.cut).view(-1, 1, 1, 1)
         self.total += double(X).sum(0)
         self._add_whole(X.flatten(1))
@@ -351,10 +374,33 @@ def check_function(
                          f'it differs by {gap:.2g}; '
                          'remove dropout and batch statistics')
 
+# %% ../nbs/19_draws.ipynb #9217eda2
+@torch.no_grad()
+def share_reached(
+    f: Estimator,          # what is to be certified
+    y: Tensor,             # input (1, 3, h, w), normalised
+) -> float:                # in (0, 1]
+    """Largest share of the output values that a change of one pixel of the input reaches; never
+    too small for an f of sums, products and continuous functions of one number. ValueError for an
+    f that answers NaN with numbers."""
+    if not f(y*math.nan).isnan().all():
+        raise ValueError('f gives numbers for an input of NaN: it compares values, and what a '
+                         'pixel reaches cannot be told')
+    share = 1.
+    for axis in (-2, -1):
+        reached = 0.
+        for i in range(y.shape[axis]):
+            z = y.clone()
+            z.select(axis, i).fill_(math.nan)
+            lines = f(z).isnan().transpose(axis, -1).flatten(0, -2).any(0)
+            reached = max(reached, float(lines.double().mean()))
+        share *= reached
+    return share
+
 # %% ../nbs/19_draws.ipynb #a8958d15
 KEPT_FOR = {
-    'B1': 'pixels', 'B2': 'pixels', 'B3': 'pixels',
-    'B4': 'output', 'B4-ssim': 'structure', 'B5-trace': 'output', 'B5': 'output',
+    'B1': 'pixels', 'B2': 'pixels', 'B2-trimmed': 'pixels', 'B2-collective': 'pixels',
+    'B3': 'pixels', 'B4': 'output', 'B4-ssim': 'structure', 'B5-trace': 'output', 'B5': 'output',
     'B6-range': 'bounded', 'B6': 'bounded', 'B7': 'bounded',
 }
 
@@ -546,6 +592,7 @@ class Draws(_Parts):
         limits = {'bounded': f.bound} if is_split(f) else {}
         errors = _linear_errors(f, y, x)
         self.luck = _luck(seed_of(noise))
+        self.reached = share_reached(f, y) if 'B2-collective' in methods else 1.
         self.parts = {name: _fresh(name, drawn, limits.get(name), errors.get(name), keep, self.luck)
                       for name in needed}
 

@@ -208,31 +208,40 @@ def curved_family(
         init = name
 
 # %% ../nbs/13_grid.ipynb #eda78339
+class _Smoothed(NamedTuple):
+    "What differs between the networks for a certificate by smoothing."
+    certified: float          # relative radius
+    sigma: float              # of the noise, normalised units
+    epochs: int               # of training
+
+_SMOOTHED = {
+    2: (_Smoothed(.001, .4, 10), _Smoothed(.0005, .25, 8), _Smoothed(.002, .5, 4)),
+    4: (_Smoothed(.005, .4, 10), _Smoothed(.002, .25, 8), _Smoothed(.01, .6, 4)),
+}
+
 def smoothed_family(
     scale: int,               # 2 or 4
-) -> Iterator[TrainConfig]:   # 2
-    "In two parts, for a certificate by smoothing, each from the one before."
+) -> Iterator[TrainConfig]:   # 3
+    "In two parts, for a certificate by smoothing: one from the clean network, others from it."
     clean = _on_the_maps(scale)
     where = 'input' if scale == 2 else 'measurement'
-    levels = {.001: .4, .002: .5} if scale == 2 else {.005: .4, .01: .6}
     init = clean.name
-    for certified, sigma in levels.items():
-        name = f'x{scale}_smoothed_{certified:g}'
-        begun = init != clean.name
+    for i, one in enumerate(_SMOOTHED[scale]):
+        name = f'x{scale}_smoothed_{one.certified:g}'
         yield replace(
             clean,
             name=name,
             threat=where,
-            certified=certified,
-            sigma_f=sigma,
+            certified=one.certified,
+            sigma_f=one.sigma,
             loss='mean',
-            bound=.05,
-            epochs=4 if begun else 10,
+            bound=.03,
+            epochs=one.epochs,
             batch_size=4,
-            lr=5e-4 if begun else 1e-3,
+            lr=5e-4 if i else 1e-3,
             init=init,
         )
-        init = name
+        if not i: init = name
 
 # %% ../nbs/13_grid.ipynb #2d18219a
 FAMILIES = dict(

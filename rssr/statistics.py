@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LEVELS', 'LARGEST', 'shift', 'upper_probability', 'lucky_probability', 'upper_mean', 'bernstein', 'mean_distance',
-           'sample_levels', 'shifted_mean', 'half_mass_radius']
+           'sample_levels', 'shifted_mean', 'normal_law', 'half_mass_radius']
 
 # %% ../nbs/18_statistics.ipynb #c8454fd6
 import math
@@ -128,6 +128,16 @@ def shifted_mean(
     steps = np.diff(levels, append=max(top, levels[-1]))
     tails = upper_probability(above, n, alpha*np.append(share, LARGEST))
     return float(levels[0] + steps @ shift(tails, t))
+
+# %% ../nbs/18_statistics.ipynb #8884fa1f
+def normal_law(
+    levels: NDArray,               # of the draws, from sample_levels
+    n: int,                        # draws
+) -> tuple[float, float]:          # estimates, no bounds
+    "Mean and standard deviation of the normal law with the same middle two thirds."
+    below = 1 - _counts_above(n)/n
+    low, high = np.interp(norm.cdf([-1., 1.]), below, levels)
+    return float(low + high)/2, float(high - low)/2
 
 # %% ../nbs/18_statistics.ipynb #0ff26d02
 def half_mass_radius(

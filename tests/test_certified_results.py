@@ -310,7 +310,7 @@ def test_refused_before_the_first_photograph(
 def test_by_default_all_methods_that_fit(data: Path, tmp_path: Path) -> None:
     """A network that is not split has no B6."""
     rows = certify(find_images(data)[:1], tmp_path/'out', model=DENOISER)
-    assert set(of_network(rows)['method']) == {'B1', 'B2', 'B3', 'B4', 'B4-ssim', 'B5-trace',
+    assert set(of_network(rows)['method']) == {'B1', 'B2', 'B2-trimmed', 'B3', 'B4', 'B4-ssim', 'B5-trace',
                                                'B5', 'B7'}
 
 
