@@ -28,6 +28,7 @@ from rssr.certifying import (
     Candidate,
     Terms,
     certify_photographs,
+    draw_again,
     made_candidate,
     read_certificates,
     verify_document,
@@ -260,14 +261,15 @@ def _tell(
 #| code-fold: true
 def _print_verified(
     path: str,                   # of a document
+    found: pd.DataFrame,         # figures said and found, see verify_document
+    source: str,                 # what they were found from
 ) -> None:
-    "Say of each bound whether it follows from the statistics. SystemExit if one does not."
-    found = verify_document(path)
+    "Say of each figure whether it was found again. ValueError if one was not."
     print(found.to_string(index=False))
     checked = found[found['found'].notna()]
     if not checked['agrees'].all():
-        raise ValueError(f'{path} is wrong: not all bounds follow from its statistics')
-    print(f'{len(checked)} of {len(found)} figures follow from the statistics of the document; '
+        raise ValueError(f'{path} is wrong: not all of its figures follow from its {source}')
+    print(f'{len(checked)} of {len(found)} figures follow from the {source} of the document; '
           f'{len(found) - len(checked)} rest on more than it holds')
 
 # %% ../nbs/22_certified.ipynb #e6e600b0
@@ -294,10 +296,11 @@ def certify_command(  # noqa: PLR0913 (a command: its parameters are its options
     skip_bad: bool = False,      # leave damaged and small files out, and say how many
     shards: str = '',            # i/n, i from 0, such as 0/4: every n-th photograph only
     verify: str = '',            # nothing is certified: check this document (documents/*.json)
+    draws: bool = False,         # check it by drawing again: needs --model and --data as then
 ) -> None:
     """Certify photographs: every method, interpolation's exact certificate beside it.
     Tables, a figure, one csv file, and a document for each photograph."""
-    if verify: return _print_verified(verify)
+    if verify and not draws: return _print_verified(verify, verify_document(verify), 'statistics')
     shard = Shard.parse(shards)
     methods = tuple(m.strip() for m in method.split(',')) if method else ()
     eps_rels = tuple(dict.fromkeys(parse_numbers(eps_rel))) if eps_rel else ()
@@ -306,6 +309,7 @@ def certify_command(  # noqa: PLR0913 (a command: its parameters are its options
     who = _whose(model, scale, where, terms)
     if not data: images = images or 4
     photos = _open(data, images or None, size, tiled, skip_bad)
+    if verify: return _print_verified(verify, draw_again(verify, who, photos, device), 'draws')
     label = '/'.join(Path(data).resolve().parts[-2:]) if data else 'embedded'
     rows = certify_photographs(who, photos, out, terms, label, skip_bad, shard)
     _tell(rows, _about(size, tiled, len(photos.skipped)), Path(out), shard)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CERTIFICATE_IDENTITY', 'RUN_COLUMNS', 'BOUND_COLUMNS', 'CERTIFICATE_COLUMNS', 'CERTIFIED_RADII', 'read_certificates',
            'write_certificates', 'Terms', 'photograph_seed', 'Candidate', 'made_candidate', 'candidate', 'document_of',
-           'facts_said', 'verify_document', 'certify_photographs']
+           'facts_said', 'verify_document', 'draw_again', 'certify_photographs']
 
 # %% ../nbs/21_certifying.ipynb #e0f55350
 import json
@@ -416,22 +416,30 @@ def _again(
                   math.inf if farthest is None else farthest)
 
 # %% ../nbs/21_certifying.ipynb #bf8867d3
-def verify_document(
-    path: str | Path,                 # of the document
-) -> pd.DataFrame:                    # method, eps_rel, said, found, agrees; one line a certificate
-    """Compute its bounds again from its statistics; found is nan where that cannot be done.
-    ValueError if it is no document."""
-    document = _read_document(path)
+def _compared(
+    document: dict,                   # what was said
+    found: Sequence[dict | None],     # the same certificates anew; None where that cannot be done
+    apart: float,                     # relative difference of two figures that agree
+) -> pd.DataFrame:                    # method, eps_rel, what, said, found, agrees
+    "One line a figure that was said."
     lines = []
-    for one in document['certificates']:
-        again = _again(one, document)
+    for one, again in zip(document['certificates'], found, strict=True):
         for what in ('psnr', 'change'):
             said = _number(one[what])
             if math.isnan(said): continue
-            found = math.nan if again is None else getattr(again, what)
-            agrees = math.isclose(said, found, rel_tol=1e-6)
-            lines.append((one['method'], one['eps_rel'], what, said, found, agrees))
+            figure = math.nan if again is None else _number(again[what])
+            agrees = math.isclose(said, figure, rel_tol=apart)
+            lines.append((one['method'], one['eps_rel'], what, said, figure, agrees))
     return pd.DataFrame(lines, columns=['method', 'eps_rel', 'what', 'said', 'found', 'agrees'])
+
+def verify_document(
+    path: str | Path,                 # of the document
+) -> pd.DataFrame:                    # method, eps_rel, what, said, found, agrees
+    """Compute its bounds again from its statistics; found is nan where that cannot be done.
+    ValueError if it is no document."""
+    document = _read_document(path)
+    found = [_again(one, document) for one in document['certificates']]
+    return _compared(document, [None if one is None else asdict(one) for one in found], 1e-6)
 
 # %% ../nbs/21_certifying.ipynb #571b0ba2
 #| code-fold: true
@@ -504,8 +512,53 @@ class _Network(_Certifier):
         for method in methods:
             found += [certificate(d, method, eps_rel, look.alpha) for eps_rel in self.eps_rels]
         about = dict(self.identity, photograph=photograph.name, content=photograph.content,
-                     input=content_hash(y), noise_seed=noise.seed)
+                     input=content_hash(y), noise_seed=noise.seed,
+                     precision=self.terms.precision)
         return _Found(found, d.spread, d.n, document_of(d, found, about))
+
+# %% ../nbs/21_certifying.ipynb #3502777e
+def _terms_said(
+    document: dict,                   # of one photograph
+    device: str,                      # where the network is to be
+) -> Terms:
+    "On what terms it was certified."
+    certificates = document['certificates']
+    return Terms(
+        methods=tuple(dict.fromkeys(one['method'] for one in certificates)),
+        eps_rels=tuple(dict.fromkeys(one['eps_rel'] for one in certificates)),
+        n=document['draws'],
+        alpha=document['alpha'],
+        seed=document['seed'],
+        device=device,
+        precision=document['precision'],
+        sigma=document['sigma'],
+        looks=document['looks'],
+    )
+
+def draw_again(
+    path: str | Path,                 # of a document
+    model: str | Path | Candidate,    # what it is about
+    photos: Photographs | Crops,      # its photograph is among them
+    device: str = 'cpu',              # where the network is to be
+) -> pd.DataFrame:                    # as verify_document
+    """Certify the photograph again, with the same noise. ValueError if it is no document, of
+    another network, or of no photograph that is given."""
+    document = _read_document(path)
+    terms = _terms_said(document, device)
+    if not isinstance(model, Candidate): model = candidate(model, device, terms.precision)
+    network = _Network(model, terms)
+    for key in ('weights', 'scale', 'where'):
+        said, given = document[key], network.identity[key]
+        if said != given:
+            raise ValueError(f'{path} is about {key} {said!r}, not {given!r}: give the model '
+                             f'{document["model"]}')
+    among = [one for one in _photographs(photos, False) if one.content == document['content']]
+    if not among:
+        raise ValueError(f'{path} is about {document["photograph"]}, which is none of the '
+                         f'{len(photos)} photographs, or is cut in another way')
+    with progress((), network.identity['model'], terms.n) as bar:
+        found = network.find(among[0], network.methods, None, bar)
+    return _compared(document, found.document['certificates'], 1e-4)
 
 # %% ../nbs/21_certifying.ipynb #0c98c249
 #| code-fold: true
