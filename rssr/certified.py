@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BREAKING', 'radii', 'per_photograph', 'run_of', 'compare', 'crossing', 'certificate_table', 'certificate_figure',
-           'certify_command', 'rssr_certify', 'attacked']
+           'certify_command', 'rssr_certify', 'of_radius', 'gains_by_smoothing', 'attacked']
 
 # %% ../nbs/22_certified.ipynb #08bdc8c4
 import io
@@ -392,6 +392,35 @@ def _report(
     certificate_figure({rows['model'].iloc[-1]: rows}).savefig(image, format='png', dpi=130)
     write_file(out/'figure.png', image.getvalue())
     print(f'wrote {out}/certificates.csv, {out}/table.md, {out}/figure.png')
+
+# %% ../nbs/22_certified.ipynb #459f4d61
+def of_radius(
+    rows: pd.DataFrame,       # of certificates, several networks of one scale
+    eps_rel: float,           # that one of them was trained for
+) -> pd.DataFrame:            # its rows, and those of linear maps
+    "The network for that radius. ValueError if there is none."
+    name = f"x{rows['scale'].iloc[0]}_smoothed_{eps_rel:g}"
+    own = [model for model in rows['model'].unique() if model.split()[0] == name]
+    return run_of(rows, own[0] if own else name)
+
+def gains_by_smoothing(
+    scale: int,               # 2 or 4
+    estimated: bool = False,  # for infinitely many draws: an estimate, no certificate
+    folder: str | Path = 'results',
+) -> dict[float, tuple[float, float]]:
+    """By radius: mean certified PSNR of the network for it above the learned map at its exact
+    worst, paired, dB, and half of its 95% interval."""
+    rows = read_certificates(Path(folder)/f'x{scale}_smoothed')
+    table = pd.read_csv(Path(folder)/f'x{scale}_smoothed_infinite.csv')
+    gains = {}
+    for eps_rel in radii(rows)[1:]:
+        mine = of_radius(rows, eps_rel)
+        sure = per_photograph(mine, 'B7', eps_rel)
+        if estimated:
+            here = table['weights'].isin(mine['weights']) & (table['eps_rel'] == eps_rel)
+            sure = table[here].set_index(['photograph', 'content'])['psnr'][sure.index]
+        gains[eps_rel] = paired(sure, per_photograph(mine, 'B0 learned', eps_rel))
+    return gains
 
 # %% ../nbs/22_certified.ipynb #e8626a3b
 BREAKING = Attack('g', Ascent(40, 2., 'linear'), draws=16)

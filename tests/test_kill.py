@@ -10,7 +10,12 @@ import time
 import pandas as pd
 import pytest
 
-from rssr.certifying import Terms, certify_photographs, read_certificates
+from rssr.certifying import (
+    Terms,
+    certify_photographs,
+    read_certificates,
+    verify_document,
+)
 from rssr.data import Crops, embedded_photographs
 from rssr.linear import Interpolation
 from rssr.models import list_models, load_card
@@ -205,6 +210,13 @@ def of_networks(folder):
     return rows[rows['draws'] > 0]
 
 
+def check_documents(folder, photographs):
+    "Each photograph has its own, and it is whole."
+    documents = [*(folder/'documents').iterdir()]
+    assert len(documents) == photographs
+    assert all(verify_document(path)['agrees'].all() for path in documents)
+
+
 def test_certification_survives_kill_9(tmp_path):
     whole = tmp_path/'whole'
     killed = tmp_path/'killed'
@@ -226,10 +238,7 @@ def test_certification_survives_kill_9(tmp_path):
     assert len(resumed) == 3*6*6                          # photographs, methods, radii
     assert (killed/'table.md').read_text() == (whole/'table.md').read_text()
     assert names_in(killed) == names_in(whole)
-    documents = names_in(killed/'documents')
-    assert len(documents) == 3                            # each photograph has its own
-    for name in documents:                                # `rssr_certify --verify` reads them
-        assert json.loads((killed/'documents'/name).read_text())
+    check_documents(killed, photographs=3)
 
 
 # ---------------------------------------------------------------- names, bars
