@@ -242,7 +242,7 @@ def _box_of_medians(
 
 TRIM = .25                 # share of each value's draws that B2-trimmed leaves out at either end
 
-BOXES = {
+BOXES: dict[str, Callable[..., Box]] = {
     'B1': _box_of_means,
     'B2': _box_of_distributions,
     'B2-trimmed': partial(_box_of_distributions, trim=TRIM),
@@ -484,6 +484,8 @@ def _b2_trimmed(q: Question) -> Bound:
     "The middle half of each value."
     return _pixelwise(q, 'B2-trimmed')
 
+# %% ../nbs/20_certification.ipynb #0912bace
+#| code-fold: true
 def _b2_collective(q: Question) -> Bound:
     "The values together."
     if not q.eps: return _b2(q)
@@ -502,6 +504,8 @@ def _b2_collective(q: Question) -> Bound:
     x = _numpy(q.d.x)
     return Bound(change, together(lambda box: np.maximum(box.high - x, x - box.low)))
 
+# %% ../nbs/20_certification.ipynb #c6f2d3f6
+#| code-fold: true
 def _b3(q: Question) -> Bound:
     "The median of each value."
     return _pixelwise(q, 'B3')

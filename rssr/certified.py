@@ -211,15 +211,16 @@ def certificate_figure(
 #| code-fold: true
 def _open(
     data: str,                   # folder of photographs; '': embedded ones
-    images: int | None,          # only so many, evenly spread; None: all
+    images: int,                 # only so many, evenly spread; 0: all, of the embedded ones 4
     size: int,                   # side of a square, pixels; 0: whole
     tiled: bool,                 # all squares of that size
     skip_bad: bool,              # leave damaged and small files out
 ) -> Photographs | Crops:
     "The photographs. ValueError for options that do not go together."
-    if size and not tiled: return open_photographs(data or None, images=images, size=size)
+    count = images or (None if data else 4)
+    if size and not tiled: return open_photographs(data or None, images=count, size=size)
     if not data: raise ValueError('whole photographs (size 0) and tiles are of files: give --data')
-    chosen = open_photographs(find_images(data), images=images)
+    chosen = open_photographs(find_images(data), images=count)
     assert isinstance(chosen, Photographs)
     whole = Photographs(chosen.files, size=WHOLE)
     return tiles(whole, size, skip_bad) if tiled else whole
@@ -307,8 +308,7 @@ def certify_command(  # noqa: PLR0913 (a command: its parameters are its options
     terms = Terms(
         methods, eps_rels, n, alpha, seed, batch, check_device(device), precision, sigma, looks)
     who = _whose(model, scale, where, terms)
-    if not data: images = images or 4
-    photos = _open(data, images or None, size, tiled, skip_bad)
+    photos = _open(data, images, size, tiled, skip_bad)
     if verify: return _print_verified(verify, draw_again(verify, who, photos, device), 'draws')
     label = '/'.join(Path(data).resolve().parts[-2:]) if data else 'embedded'
     rows = certify_photographs(who, photos, out, terms, label, skip_bad, shard)
@@ -406,7 +406,7 @@ def of_radius(
 def gains_by_smoothing(
     scale: int,               # 2 or 4
     estimated: bool = False,  # for infinitely many draws: an estimate, no certificate
-    folder: str | Path = 'results',
+    folder: str | Path = 'results',  # with x2_smoothed and the like
 ) -> dict[float, tuple[float, float]]:
     """By radius: mean certified PSNR of the network for it above the learned map at its exact
     worst, paired, dB, and half of its 95% interval."""

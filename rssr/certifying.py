@@ -535,6 +535,7 @@ def _terms_said(
         looks=document['looks'],
     )
 
+# %% ../nbs/21_certifying.ipynb #95fc756a
 def draw_again(
     path: str | Path,                 # of a document
     model: str | Path | Candidate,    # what it is about

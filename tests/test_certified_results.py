@@ -458,8 +458,8 @@ def test_the_data_dictionary_is_that_of_the_files() -> None:
     assert described('certificates_attacked.csv') == tuple(attacked)
     folders = (RESULTS/'README.md').read_text().split('\n## Certificates\n')[1]
     assert all(f'| `{name}` |' in folders for name in PUBLISHED)
-    sixty = read_certificates(RESULTS/'x2_certificates')
-    assert set(attacked['content']) <= set(sixty['content'])
+    sixty = [read_certificates(RESULTS/name) for name in ('x2_certificates', 'x2_smoothed')]
+    assert set(attacked['content']) <= set(pd.concat(sixty)['content'])
     for scale in (2, 4):
         estimates = pd.read_csv(RESULTS/f'x{scale}_smoothed_infinite.csv')
         assert described('x2_smoothed_infinite.csv, x4_smoothed_infinite.csv') == tuple(estimates)

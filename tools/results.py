@@ -29,6 +29,7 @@ from rssr.certified import attacked
 from rssr.certifying import (
     CERTIFIED_RADII,
     Terms,
+    candidate,
     certify_photographs,
     facts_said,
     photograph_seed,
@@ -41,7 +42,7 @@ from rssr.draws import observe, summary_of
 from rssr.evaluation import choose_sigma_g
 from rssr.grid import GRID, family, linear_command, linear_name
 from rssr.linear import LearnedLinear, TrustRegion
-from rssr.models import list_models, load_card, load_model, noise_of, operator_of, threat_of
+from rssr.models import list_models, load_card, load_model, noise_of, operator_of
 from rssr.operators import Downsampling, Threat, pair, problem
 from rssr.smoothing import Noise
 from rssr.sweep import (
@@ -319,6 +320,8 @@ def certificates_by_t(source: Source) -> None:
     certify_into(source, 'certificates_by_t', asked, 12)
 
 
+SIXTY = 60    # photographs that are in no table of 24
+
 # networks trained for it and their draws, by scale and the radius each was trained for
 SMOOTHED = {2: {.0005: 4000, .001: 3000, .002: 1000}, 4: {.002: 4000, .005: 3000, .01: 1000}}
 ALWAYS = 0.    # a radius that every network is certified at
@@ -347,7 +350,7 @@ def smoothed_at(
     found = []
     for eps_rel, n in SMOOTHED[scale].items():
         terms = Terms(('B7',), (ALWAYS, eps_rel), n, precision='bfloat16', device=source.device)
-        photos = source.fresh(60)
+        photos = source.fresh(SIXTY)
         model = f'{name}_{eps_rel:g}'
         rows = certify_photographs(model, photos, RESULTS/name, terms, source.label)
         found.append(rows)
@@ -411,39 +414,55 @@ def front(source: Source) -> None:
     finish('front', pd.concat(found), write_certificates)
 
 
-BROKEN_AT = {'x2_split_0.5': CERTIFIED_RADII['input'][2:4],
-             'x4_split_0.7': CERTIFIED_RADII['measurement'][3:5]}
+# what attacks try to break, and at which radii
+BROKEN_AT = {
+    'x2_split_0.5': CERTIFIED_RADII['input'][2:4],
+    'x4_split_0.7': CERTIFIED_RADII['measurement'][3:5],
+    'x2_smoothed_0.0005': (.0005,),
+    'x2_smoothed_0.001': (.001,),
+    'x4_smoothed_0.002': (.002,),
+    'x4_smoothed_0.005': (.005,),
+}
+
+
+def certified_by(
+    source: Source,     # photographs
+    name: str,          # of a network
+) -> tuple[Distinct, str]:
+    "The sixty photographs that it was certified on, and in which precision."
+    if family(name) == 'smoothed': return distinct(source.fresh(SIXTY)), 'bfloat16'
+    return distinct(source.val(60)), 'float32'
 
 
 def attack_certified(
-    source: Source,     # photographs
-    name: str,          # of a split network
-    image: int,         # number of one of sixty photographs
-) -> Iterator[dict]:    # one row a radius
-    "How far an attack gets on one photograph."
-    crops = distinct(source.val(60))
-    content = crops.contents[image]
-    f = load_model(name, source.device)
-    p = crops[image][None].float().to(source.device)/255
-    faced, y, x = problem(f.folded(), p, operator_of(f.card), threat_of(f.card).where)
-    noise = Noise(noise_of(f.card), 256, photograph_seed(0, content))
+    name: str,              # of a network that was certified
+    p: Tensor,              # a photograph (1, 3, h, w), pixels in [0,1]
+    content: str,           # its hash
+    precision: str,         # of the network
+) -> Iterator[dict]:        # one row a radius
+    "How far an attack gets."
+    who = candidate(name, str(p.device), precision)
+    faced, y, x = problem(who.f, p, who.operator, who.where)
+    noise = Noise(who.sigma, 256, photograph_seed(0, content))
     attack = Attack('g', Ascent(20, 2., 'linear'), draws=16)
-    about = dict(model=name, photograph=crops.names[image], content=content)
     for eps_rel in BROKEN_AT[name]:
         found = attacked(faced, y, x, noise, eps_rel, attack)
-        yield about | dict(eps_rel=eps_rel) | {key: f'{v:.6g}' for key, v in found.items()}
+        yield dict(eps_rel=eps_rel) | {key: f'{v:.6g}' for key, v in found.items()}
 
 
 def certificates_attacked(source: Source) -> None:
     "Attacks on what is certified: eight of the sixty photographs."
     kept = RESULTS/'certificates_attacked.csv'
     rows = pd.read_csv(kept).to_dict('records') if kept.exists() else []
-    contents = distinct(source.val(60)).contents
     for name in BROKEN_AT:
+        crops, precision = certified_by(source, name)
         done = {row['content'] for row in rows if row['model'] == name}
         for image in range(0, 60, 8):
-            if contents[image] in done: continue
-            rows += attack_certified(source, name, image)
+            about = dict(model=name, photograph=crops.names[image], content=crops.contents[image])
+            if about['content'] in done: continue
+            p = crops[image][None].float().to(source.device)/255
+            found = attack_certified(name, p, about['content'], precision)
+            rows += [about | row for row in found]
             write_file(kept, pd.DataFrame(rows).to_csv(index=False).encode())
 
 
@@ -482,7 +501,7 @@ def curved(source: Source) -> None:
     "Certificates by curvature, on sixty photographs that are in no table of 24."
     crops = distinct(source.fresh(60))
     for name in list_models():
-        if not GRID[name].certified: continue
+        if family(name) != 'curved': continue
         kept = RESULTS/'curved'/f'{name}.csv'
         weights = load_card(name)['sha256'][:16]
         rows = pd.read_csv(kept).to_dict('records') if kept.exists() else []
