@@ -419,9 +419,7 @@ BROKEN_AT = {
     'x2_split_0.5': CERTIFIED_RADII['input'][2:4],
     'x4_split_0.7': CERTIFIED_RADII['measurement'][3:5],
     'x2_smoothed_0.0005': (.0005,),
-    'x2_smoothed_0.001': (.001,),
     'x4_smoothed_0.002': (.002,),
-    'x4_smoothed_0.005': (.005,),
 }
 
 
