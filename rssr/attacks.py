@@ -249,7 +249,7 @@ def pgd(
     judge: Estimator | None = None,  # decides which iterate is best; `f` by default
     generator: Generators = None,  # source of the starts; one, or one for each image
 ) -> Tensor:                      # the attacked input y + e, (N, 3, h, w)
-    """Projected gradient ascent (Madry et al. 2018; thesis A.2), best iterate of each
+    """Projected gradient ascent (Madry et al. 2018, thesis A.2), best iterate of each
     image. ValueError or TypeError for what cannot be images, or not of one batch."""
     _check_pair(y, x)
     ball = ball_of(threat, y)

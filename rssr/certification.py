@@ -6,7 +6,7 @@
 __all__ = ['SLACK', 'TRIM', 'BOXES', 'CELLS', 'NAIVE', 'OF_SUMMARY', 'METHODS', 'squared_norm_of', 'linear_change_bound',
            'linear_quality_bound', 'Box', 'pixel_bounds', 'escape_probability', 'second_moment', 'fourth_moment',
            'trace_moment', 'change_bound', 'drift_bound', 'Affected', 'naive_quality_bound', 'quality_bound',
-           'least_error', 'estimated_error', 'Question', 'Bound', 'Facts', 'facts_of', 'Certificate', 'farthest_image',
+           'least_error', 'Question', 'Bound', 'Facts', 'facts_of', 'estimated_error', 'Certificate', 'farthest_image',
            'stated', 'certificate', 'linear_certificate', 'certify', 'estimate_bound']
 
 # %% ../nbs/20_certification.ipynb #cce6d31c
@@ -417,17 +417,6 @@ def least_error(
     lost = shifted_mean(np.array(s.opposite), s.n, -s.bottom, 0, alpha)
     return math.sqrt(max(here**2 - 2*lost, 0.))
 
-# %% ../nbs/20_certification.ipynb #b64ef77a
-def estimated_error(
-    facts: 'Facts',        # what the draws tell
-) -> float:                # root mean square, pixels
-    "What B7 would say with infinitely many draws: an estimate, no bound."
-    s, t, linear = facts.summary, facts.t, facts.linear
-    mean, deviation = normal_law(np.array(s.projections), s.n)
-    drift = math.sqrt(math.expm1(min(t*t, 500.))*s.largest)
-    square = linear.error**2 + 2*(mean + t*deviation) + 2*linear.change*drift + drift**2
-    return math.sqrt(square)
-
 # %% ../nbs/20_certification.ipynb #e6e8b36a
 class Question(NamedTuple):
     "What holds for every e with `||e||_2 <= eps`, with probability 1 - alpha?"
@@ -589,6 +578,17 @@ def _b7(facts: Facts) -> Bound:
 OF_SUMMARY: dict[str, Callable[[Facts], Bound]] = {
     'B5-trace': _b5_trace, 'B5': _b5, 'B6-range': _b6_range, 'B6': _b6, 'B7': _b7,
 }
+
+# %% ../nbs/20_certification.ipynb #046ca328
+def estimated_error(
+    facts: Facts,          # what the draws tell
+) -> float:                # root mean square, pixels
+    "What B7 would say with infinitely many draws: an estimate, no bound."
+    s, t, linear = facts.summary, facts.t, facts.linear
+    mean, deviation = normal_law(np.array(s.projections), s.n)
+    drift = math.sqrt(math.expm1(min(t*t, 500.))*s.largest)
+    square = linear.error**2 + 2*(mean + t*deviation) + 2*linear.change*drift + drift**2
+    return math.sqrt(square)
 
 # %% ../nbs/20_certification.ipynb #d5063af6
 def _whole(method: str, q: Question) -> Bound:

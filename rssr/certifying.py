@@ -292,7 +292,7 @@ def made_candidate(
     where: str,                       # what is attacked: the 'input' or the 'measurement'
     device: str = 'cpu',              # where the network is to be
 ) -> Candidate:
-    """Anybody's estimator of lifted measurements, normalised; without a noise level. ValueError for
+    """Anybody's estimator of lifted measurements, normalised, without a noise level. ValueError for
     an unknown place of the attack."""
     Threat(0., where=where)
     f = make_model(place, device)
@@ -435,7 +435,7 @@ def _compared(
 def verify_document(
     path: str | Path,                 # of the document
 ) -> pd.DataFrame:                    # method, eps_rel, what, said, found, agrees
-    """Compute its bounds again from its statistics; found is nan where that cannot be done.
+    """Compute its bounds again from its statistics. found is nan where that cannot be done.
     ValueError if it is no document."""
     document = _read_document(path)
     found = [_again(one, document) for one in document['certificates']]
@@ -644,7 +644,7 @@ def certify_photographs(
     skip_bad: bool = False,           # leave damaged and small files out
     shard: Shard = Shard(),           # of the photographs, if others do the rest
 ) -> pd.DataFrame:                    # CERTIFICATE_COLUMNS; exactly the rows asked for
-    """Certify each photograph, and linear estimators; go on where a run was interrupted.
+    """Certify each photograph, and linear estimators, go on where a run was interrupted.
     ValueError for a model without noise or a method that does not fit it."""
     everybody = _everybody(model, terms)
     kept = JobFolder(folder, _LAYOUT)

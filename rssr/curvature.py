@@ -166,7 +166,7 @@ def gains_over_map(
     folder: str | Path = 'results/curved',  # tables of certificates
 ) -> dict[float, tuple[float, float]]:
     """By radius: mean PSNR above the map at its exact worst, paired, dB, and half its 95%
-    interval; of the network trained for the radius, or for the next larger."""
+    interval, of the network trained for the radius, or for the next larger."""
     gains: dict[float, tuple[float, float]] = {}
     for rows in _tables(scale, folder).values():
         for at, some in rows.set_index('content').groupby('eps_rel'):

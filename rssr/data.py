@@ -257,7 +257,7 @@ def _cut(
 # %% ../nbs/03_data.ipynb #6b69b9b1
 class Photographs(Dataset):
     """Ground-truth crops of image files, uint8 (3, size, size).
-    `epoch` moves the random crops; `skipped` says which files are left out, and why."""
+    `epoch` moves the random crops, `skipped` says which files are left out, and why."""
     def __init__(
         self,
         files: Sequence[str | Path],         # the photographs

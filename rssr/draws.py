@@ -134,24 +134,30 @@ class _Joined:
         if len(self.blocks) > 1: self.blocks = [torch.cat(self.blocks)]
         return self.blocks[0]
 
+def _joined(
+    name: str,                         # of the attribute that holds them
+) -> Any:                              # a property
+    "Rows that come a block at a time, as one tensor."
+    def read(self: Any) -> Tensor:
+        return getattr(self, name).all()
+
+    def write(self: Any, rows: Tensor) -> None:
+        setattr(self, name, _Joined(rows))
+
+    return property(read, write)
+
+# %% ../nbs/19_draws.ipynb #59204f43
 class _Windows(Kept):
     "Whole draws X, until there are enough of them, and what is left of the others."
+    _waiting: _Joined
+    window = _joined('_waiting')       # those that wait, (m, values)
     tops: Tensor                       # two largest eigenvalues for each full window, (windows, 2)
     keep: int                          # draws in a full window
 
     def __init__(self, values: int, keep: int, like: Tensor):
         self.keep = keep
-        self._waiting = _Joined(like.new_empty(0, values))
+        self.window = like.new_empty(0, values)
         self.tops = double(like.new_empty(0, 2))
-
-    @property
-    def window(self) -> Tensor:
-        "Those that wait, (m, values)."
-        return self._waiting.all()
-
-    @window.setter
-    def window(self, waiting: Tensor) -> None:
-        self._waiting = _Joined(waiting)
 
     def _add_whole(self, X: Tensor) -> None:
         "More draws."
@@ -189,18 +195,12 @@ class Summary(NamedTuple):
 # %% ../nbs/19_draws.ipynb #69d30df7
 class _Numbers(_Windows):
     "Beside them three numbers of each draw."
+    _numbers: _Joined
+    scalars = _joined('_numbers')      # (n, 3)
+
     def __init__(self, values: int, keep: int, like: Tensor):
         super().__init__(values, keep, like)
-        self._numbers = _Joined(like.new_empty(0, 3))
-
-    @property
-    def scalars(self) -> Tensor:
-        "Three numbers of each draw, (n, 3)."
-        return self._numbers.all()
-
-    @scalars.setter
-    def scalars(self, numbers: Tensor) -> None:
-        self._numbers = _Joined(numbers)
+        self.scalars = like.new_empty(0, 3)
 
 # %% ../nbs/19_draws.ipynb #ccda934d
 class Part(_Frame, _Numbers):
@@ -379,22 +379,23 @@ def check_function(
 def share_reached(
     f: Estimator,          # what is to be certified
     y: Tensor,             # input (1, 3, h, w), normalised
+    batch: int = 8,        # images in a call
 ) -> float:                # in (0, 1]
-    """Largest share of the output values that a change of one pixel of the input reaches; never
+    """Largest share of the output values that a change of one pixel of the input reaches: never
     too small for an f of sums, products and continuous functions of one number. ValueError for an
     f that answers NaN with numbers."""
     if not f(y*math.nan).isnan().all():
         raise ValueError('f gives numbers for an input of NaN: it compares values, and what a '
                          'pixel reaches cannot be told')
     share = 1.
-    for axis in (-2, -1):
-        reached = 0.
-        for i in range(y.shape[axis]):
-            z = y.clone()
-            z.select(axis, i).fill_(math.nan)
-            lines = f(z).isnan().transpose(axis, -1).flatten(0, -2).any(0)
-            reached = max(reached, float(lines.double().mean()))
-        share *= reached
+    for axis in (2, 3):
+        reached = []
+        for lines in torch.arange(y.shape[axis]).split(batch):
+            z = y.repeat(len(lines), 1, 1, 1)
+            z.movedim(axis, 1)[range(len(lines)), lines] = math.nan      # a line in each image
+            touched = f(z).isnan().movedim(axis, 1).flatten(2).any(2)     # lines of the output
+            reached.append(touched.double().mean(1))
+        share *= float(torch.cat(reached).max())
     return share
 
 # %% ../nbs/19_draws.ipynb #a8958d15
@@ -690,7 +691,7 @@ def observe(
     **keeping: Any,                       # pilot, keep of Draws; every, until: see below
 ) -> Draws:                               # after noise.k draws, or as many as were enough
     """Draw, and keep what the bounds need. After each block `until`, a function of the draws,
-    is asked whether that is enough; `every` so many seconds the state is saved.
+    is asked whether that is enough. Every `every` seconds the state is saved.
     ValueError for a wrong input, or an f that is none of one image or not finite."""
     _check_question(y, noise, x)
     check_function(f, y, noise.batch)

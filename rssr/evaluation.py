@@ -225,7 +225,7 @@ def picture(
     eps_rel: float = .05,             # radius of the attack in the second row; 0: no second row
     setting: Setting = Setting(),     # what all rows share
 ) -> Figure:
-    """Two rows, clean and attacked (each model for itself; the input shown is that of the first
+    """Two rows, clean and attacked (each model for itself, the input shown is that of the first
     network): input, bicubic, every model at its largest sigma_g, ground truth."""
     who = _worth_showing(who)
     clean = _panels(who, p[None], 0., setting)

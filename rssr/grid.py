@@ -671,7 +671,7 @@ def linear_command(
     size: int = 160,                  # side of the crops in pixels
     skip_bad: bool = False,           # leave damaged and small files out, and say how many
 ) -> None:
-    """Fit linear maps with noise, and from the best of them against the adversary itself; keep
+    """Fit linear maps with noise, and from the best of them against the adversary itself, keep
     for each radius the map that is best at its worst."""
     photos, held = _two_parts(data, size)
     players = open_photographs(photos.files, images=PLAYERS, size=size)

@@ -55,7 +55,7 @@ def metrics(
     x: Tensor,                      # ground truth, same shape, normalised
     name: str = 'the estimator',    # for the error
 ) -> dict[str, Tensor]:             # mse, psnr (dB), ssim: (N,) each, float64
-    """Quality of each image, on pixels in [0,1]; a perfect one has PSNR 100 dB.
+    """Quality of each image, on pixels in [0,1]. A perfect one has PSNR 100 dB.
     ValueError if shapes differ or an output is not finite."""
     _check_reconstructions(out, x, name)
     out = to_pixels(out).contiguous()

@@ -50,7 +50,7 @@ def save_model(
     path: str | Path,             # `<folder>/<name>.safetensors`
     card: dict,                   # what to say about it; name, architecture and hash are added
 ) -> Path:                        # the weights file; the card lies beside it
-    """Write weights (float16; batch-norm statistics float32) and card, each atomically.
+    """Write weights (float16, batch-norm statistics float32) and card, each atomically.
     Raises OSError naming the file when the disk is full or read-only, TypeError for a network that
     is none of this library's."""
     path = Path(path)

@@ -220,7 +220,7 @@ def turns(
     todo: dict[str, _Job],            # jobs by a name that all processes give them
 ) -> Iterator[_Job]:
     """Each job once: first those that no other process has begun, then the others. While one is
-    worked at, a mark beside the finished ones says so; look before computing."""
+    worked at, a mark beside the finished ones says so: look before computing."""
     begun = []
     for name, job in todo.items():
         mark = kept.jobs/f'{name}.taken'

@@ -576,9 +576,9 @@ def _line(
 def summary(
     rows: pd.DataFrame,           # as read_results and sweep give them
 ) -> pd.DataFrame:                # one line for each IDENTITY, in the order of the rows
-    """Mean and 95% interval (`..._ci`, its half) of mse, psnr, ssim and gain; psnr_pooled, of the
-    mean error; `photographs`, their number, and `photograph_set`, a hash of their contents; passes
-    of the attack for an image; `each`, the PSNR of each photograph."""
+    """Mean and 95% interval (`..._ci`, its half) of mse, psnr, ssim and gain. psnr_pooled: of the
+    mean error. `photographs`: their number, `photograph_set`: a hash of their contents. Passes
+    of the attack for an image. `each`: the PSNR of each photograph."""
     own = rows['run'].where(rows['weights'] == '', '')      # two plain functions are two lines
     groups = rows.groupby([*IDENTITY, own], sort=False)
     return pd.DataFrame([_line(group) for _, group in groups])

@@ -463,7 +463,7 @@ class Refined(_Refined):
         return f
 
     def folded(self, precision: str = 'float32') -> 'Refined':
-        """A copy in evaluation mode, without parameter gradients; in bfloat16 its maps and what
+        """A copy in evaluation mode, without parameter gradients. In bfloat16 its maps and what
         they make stay as they are. ValueError for another precision."""
         check_precision(precision)
         f = copy.deepcopy(self).eval()

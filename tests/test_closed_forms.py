@@ -8,17 +8,21 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from rssr.certification import (
+    BOXES,
+    CELLS,
     NAIVE,
     Affected,
     _spread,
+    _within_budget,
     change_bound,
     drift_bound,
     estimate_bound,
     least_error,
     naive_quality_bound,
+    pixel_bounds,
     quality_bound,
 )
-from rssr.draws import Part, summary_of
+from rssr.draws import Part, Pixels, summary_of
 from rssr.statistics import mean_distance
 
 SPREAD = .01       # of the image, root mean square
@@ -130,3 +134,53 @@ def test_an_estimate_of_k_draws_is_its_formula(summary, k):
     draws = ERROR + SPREAD*(t + np.random.default_rng(0).standard_normal((2000, k)).mean(1))
     at_worst = estimate_bound(ERROR + SPREAD*t, summary, t, k, ALPHA, .05)
     assert (np.abs(draws) > at_worst).mean() <= .05
+
+
+def squared_quantile(q, t):
+    "Of the square of a uniform number whose normal score is moved by t."
+    return norm.cdf(norm.ppf(q) + t)**2
+
+
+CENTRES = {
+    'B1': lambda t: quad(squared_quantile, 0, 1, args=(t,))[0],
+    'B2': lambda t: quad(squared_quantile, 0, 1, args=(t,))[0],
+    'B2-trimmed': lambda t: 2*quad(squared_quantile, .25, .75, args=(t,))[0],
+    'B3': lambda t: squared_quantile(.5, t),
+}
+NEAR = {'B1': .3, 'B2': .1, 'B2-trimmed': .1, 'B3': .17}    # steps between levels, and confidence
+
+
+@pytest.fixture(scope='module')
+def pixels():
+    "Every value is the square of the same uniform number."
+    source = torch.manual_seed(1)
+    kept = Pixels(torch.rand(4096, 1, 1, 1, generator=source).square().expand(-1, 3, 2, 2))
+    for u in torch.rand(DRAWS, generator=source).split(4000):
+        kept.add(u.square().view(-1, 1, 1, 1).expand(-1, 3, 2, 2))
+    return kept
+
+
+@pytest.mark.parametrize('method', BOXES)
+@pytest.mark.parametrize('t', [0., .3, 1.])
+def test_an_interval_holds_the_worst_and_little_more(pixels, method, t):
+    low, high = pixel_bounds(pixels, method, t, ALPHA)
+    least, largest = CENTRES[method](-t), CENTRES[method](t)
+    assert least - NEAR[method] < low.min() <= low.max() <= least
+    assert largest <= high.min() <= high.max() < largest + NEAR[method]
+
+
+STEPS = np.arange(1, CELLS + 1).reshape(-1, 1)/CELLS
+
+
+def test_what_values_do_together_within_a_budget():
+    "The square of what each does grows with its share of the budget: the sum is the budget."
+    together = _within_budget(np.square(STEPS)*np.ones(1000), 1., .25)
+    assert .5 <= together < .6
+
+
+def test_a_value_that_jumps_costs_what_the_jump_costs():
+    "Each jumps beyond 3/16 of the radius, and the budget is enough for half of them."
+    jumps = (STEPS > 3/CELLS)*np.ones(1000)
+    together = _within_budget(jumps, 1., .5*(3/CELLS)**2)
+    assert .5 <= together**2 < .51
+    assert _within_budget(jumps, 1., 1.) == pytest.approx(1)
