@@ -173,11 +173,13 @@ def _style(
     method: str,              # of a curve
     i: int,                   # its number
 ) -> dict:                    # for plot
-    "Linear maps in black; each method has its colour in all figures."
+    "Linear maps in black, pixelwise bounds dashed; each method looks the same in all figures."
     if method.startswith('B0 '):
         return dict(color='black', ls=[':', '-.', '--', '-'][i%4], lw=1.2)
     colour = list(METHODS)[::-1].index(method)
-    return dict(color=f'C{colour}', marker='.', lw=1.6 if method == 'B7' else 1)
+    pixelwise = method[:2] in ('B1', 'B2', 'B3')
+    return dict(color=f'C{colour%10}', marker='.', lw=1.6 if method == 'B7' else 1,
+                ls='--' if pixelwise else '-')
 
 def _draw_curves(
     ax,                       # of matplotlib

@@ -55,7 +55,7 @@ from rssr.sweep import (
     write_results,
 )
 from rssr.training import train_folder
-from rssr.unet import Refined, Split
+from rssr.unet import Refined
 from rssr.units import STD, norms
 from tools.first_bound import first_quality_bound
 from tools.strength import psnr_under_each
@@ -366,29 +366,6 @@ def smoothed(source: Source) -> None:
     for scale in SMOOTHED: smoothed_at(source, scale)
 
 
-BOUNDS = (.02, .03, .04, .05)    # of the second part, root mean square in pixels
-AT_MIDDLE = {'x2_smoothed_0.001': (0., .0005, .001), 'x4_smoothed_0.005': (0., .002, .005)}
-
-
-def smoothed_bounds(source: Source) -> None:
-    "Which bound of the second part: six photographs held out."
-    folder = RESULTS/'smoothed_bounds'
-    found = []
-    for (name, eps_rels), bound in itertools.product(AT_MIDDLE.items(), BOUNDS):
-        who = candidate(name, source.device, 'bfloat16')
-        assert isinstance(who.f, Split)
-        who.f.bound = bound
-        terms = Terms(('B7',), eps_rels, 3000, device=source.device)
-        rows = certify_photographs(who, source.held(6), folder, terms, HELD_OUT)
-        keys = ['photograph', 'content', 'eps_rel']
-        bar = rows[rows['method'] == 'B0 learned'].set_index(keys)['psnr'].rename('bar')
-        own = rows[rows['method'] == 'B7'].join(bar, on=keys)
-        found.append(own[[*keys, 'psnr', 'bar']].assign(model=name, bound=bound))
-    table = pd.concat(found).to_csv(index=False)
-    write_file(RESULTS/'smoothed_bounds.csv', table.encode())
-    shutil.rmtree(folder)
-
-
 TIMES = (.15, .25, .5, 1., 2., 3.)    # eps/sigma
 
 
@@ -569,7 +546,7 @@ def linear(source: Source) -> None:
 
 PARTS = (imagenet_sample, ablation, adaptive, measurement, embedded, choice, sigma_g,
          certificates, certificates_by_t, front, certificates_attacked, start, linear, fresh,
-         fresh_attacked, curved, smoothed, smoothed_bounds, gained)
+         fresh_attacked, curved, smoothed, gained)
 
 
 def main(argv: list[str] | None = None) -> None:
