@@ -505,7 +505,7 @@ class _Network(_Certifier):
         f, y, x = problem(self.f, photograph.p.to(self.device), self.operator, self.where)
         noise = self.own_noise(photograph, f, y)
         look = _Look(self, photograph)
-        pilot = min(max(256, self.terms.n//10), 512)      # 512 images at once fit into memory
+        pilot = min(max(256, self.terms.n//10), 1024)     # 1,024 images at once fit into memory
         d = observe(
             f, y, noise, x, sorted({*methods, 'B7'}), state, bar, until=look.decides, pilot=pilot)
         found = []

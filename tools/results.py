@@ -27,7 +27,7 @@ from rssr.attacks import Ascent
 from rssr.certification import OF_SUMMARY, Question, estimated_error, facts_of
 from rssr.certified import attacked
 from rssr.certifying import (
-    CERTIFIED_RADII,
+    Candidate,
     Terms,
     candidate,
     certify_photographs,
@@ -55,7 +55,7 @@ from rssr.sweep import (
     write_results,
 )
 from rssr.training import train_folder
-from rssr.unet import Refined
+from rssr.unet import Refined, Split
 from rssr.units import STD, norms
 from tools.first_bound import first_quality_bound
 from tools.strength import psnr_under_each
@@ -63,7 +63,6 @@ from tools.strength import psnr_under_each
 RESULTS = Path(__file__).resolve().parents[1]/'nbs'/'results'
 RADII = (0., .01, .02, .05, .1, .2)
 HELD_OUT = 'imagenet-sample, held out'
-FAST = ('B6-range', 'B6', 'B7')
 CERTIFIED = ['model', 'weights', 'draws', 'method', 'eps_rel', 'content']
 
 
@@ -287,58 +286,102 @@ def fresh_attacked(source: Source) -> None:
 
 # ---------------------------------------------------------------- certificates
 
-def certify_into(
-    source: Source,                     # photographs
-    name: str,                          # of the folder
-    asked: list[tuple[str, Terms]],     # models, and on what terms
-    images: int,                        # of val
-) -> None:
-    "Certificates of photographs that no choice has seen."
-    photos = source.val(images)
-    found = []
-    for model, terms in asked:
-        terms = replace(terms, device=source.device)
-        rows = certify_photographs(model, photos, RESULTS/name, terms, source.label)
-        found.append(rows)
-    finish(name, pd.concat(found), write_certificates)
-
-
-def certificates(source: Source) -> None:
-    "The certified tables."
-    x2, x4 = 'x2_split_0.5', 'x4_split_0.7'
-    certify_into(source, 'x2_certificates', [(x2, Terms(FAST, n=5000))], 60)
-    certify_into(source, 'x4_certificates', [(x4, Terms(FAST, n=10_000))], 60)
-    certify_into(source, 'x4_certificates_100000', [(x4, Terms(FAST, n=100_000))], 4)
-
-
-def certificates_by_t(source: Source) -> None:
-    "All methods at eps/sigma of 0.25, 0.5, 1, 2 and 3, for two networks."
-    split = (.000451055, .00090211, .00180422, .00360844, .00541266)
-    plain = (.000270633, .000541266, .00108253, .00216506, .0032476)
-    asked = [('x2_split_0.5', Terms(eps_rels=split, n=2000)),
-             ('x2_smoothing_0.2', Terms(eps_rels=plain, n=2000))]
-    certify_into(source, 'certificates_by_t', asked, 12)
-
-
 SIXTY = 60    # photographs that are in no table of 24
 
+
+def some_of_sixty(
+    source: Source,     # photographs
+    every: int,         # each so-manieth
+) -> Crops:
+    "Some of the sixty, evenly spread."
+    crops = distinct(source.fresh(SIXTY))
+    return Crops(crops.images[::every], crops.names[::every])
+
+
+# the network in two parts that all methods are compared on, and at which radii, by scale
+COMPARED: dict[int, tuple[str, tuple[float, ...]]] = {
+    2: ('x2_smoothed_0.001', (0., .0005, .001, .002, .005, .01)),
+    4: ('x4_smoothed_0.005', (0., .002, .005, .01, .02, .05))}
+DENOISER = 'x2_smoothing_0.3'    # leaves no noise in its output, which suits other methods better
+OF_PARTS = ('B6-range', 'B6', 'B7')
+OF_OUTPUT = ('B1', 'B2', 'B2-trimmed', 'B3', 'B4', 'B4-ssim', 'B5-trace', 'B5', 'B7')
+
+
+def as_it_is(
+    name: str,          # of a shipped network in two parts
+    device: str,        # cpu, cuda, ...
+) -> Candidate:
+    "The network before it was split, for the methods that draw the whole output."
+    f = load_model(name, device)
+    assert isinstance(f, Split) and isinstance(f.f, Refined)
+    split = candidate(name, device, 'bfloat16')
+    return split._replace(f=f.f.folded('bfloat16'), name=f'{split.name}, as it is')
+
+
+def certificates_compared(source: Source) -> None:
+    "Every method at equal draws, on twelve of the sixty."
+    photos = some_of_sixty(source, 5)
+    asked: list[tuple[str | Candidate, tuple[str, ...], tuple[float, ...]]] = []
+    for name, eps_rels in COMPARED.values():
+        asked.append((name, OF_PARTS, eps_rels))
+        asked.append((as_it_is(name, source.device), OF_OUTPUT, eps_rels))
+    asked.append((DENOISER, OF_OUTPUT, COMPARED[2][1]))
+    found = []
+    for who, methods, eps_rels in asked:
+        terms = Terms(methods, eps_rels, 2000, precision='bfloat16', device=source.device)
+        folder = RESULTS/'certificates_compared'
+        found.append(certify_photographs(who, photos, folder, terms, source.label))
+    finish('certificates_compared', pd.concat(found).drop_duplicates(CERTIFIED), write_certificates)
+
+
+def looks(source: Source) -> None:
+    "Draws that are saved by looking whether it is decided: fifteen of the sixty, up to 16,000."
+    photos = some_of_sixty(source, 4)
+    found = []
+    for name in ('x2_smoothed_0.0005', 'x4_smoothed_0.002'):
+        radius = GRID[name].certified
+        terms = Terms(('B7',), (radius,), 16_000, precision='bfloat16', device=source.device,
+                      looks=5)
+        found.append(certify_photographs(name, photos, RESULTS/'looks', terms, source.label))
+    finish('looks', pd.concat(found).drop_duplicates(CERTIFIED), write_certificates)
+
+
 # networks trained for it and their draws, by scale and the radius each was trained for
-SMOOTHED = {2: {.0005: 4000, .001: 3000, .002: 1000}, 4: {.002: 4000, .005: 3000, .01: 1000}}
+SMOOTHED = {2: {.0005: 4000, .001: 3000, .002: 1000}, 4: {.002: 10_000, .005: 3000, .01: 1000}}
 ALWAYS = 0.    # a radius that every network is certified at
+
+
+# what an estimate depends on
+ESTIMATED = ['photograph', 'content', 'model', 'weights', 'draws', 'eps_rel']
 
 
 def with_infinitely_many(
     documents: Path,    # folder of them
 ) -> Iterator[dict]:    # one row a photograph, network and radius
     "What B7 would say with infinitely many draws: estimates, no certificates."
-    for path in sorted(documents.iterdir()):
+    for path in sorted(documents.glob('*.json')):
         document = json.loads(path.read_bytes())
         for one in document['certificates']:
             facts = facts_said(one, document)
             if one['method'] != 'B7' or facts is None: continue
             psnr = -20*math.log10(estimated_error(facts))
-            about = {key: document[key] for key in ('photograph', 'content', 'model', 'weights')}
-            yield about | dict(eps_rel=one['eps_rel'], psnr=f'{psnr:.4f}')
+            about = document | one
+            yield {key: about[key] for key in ESTIMATED} | dict(psnr=f'{psnr:.4f}')
+
+
+def keep_estimates(
+    rows: pd.DataFrame,    # of the certificates that they belong to
+    folder: Path,          # of the documents of those that are new
+    kept: Path,            # csv file of all
+) -> None:
+    "Those of the documents, and of the others what belongs to the rows."
+    old = pd.read_csv(kept, dtype=dict(psnr=str)) if kept.exists() else pd.DataFrame()
+    new = pd.DataFrame(with_infinitely_many(folder), columns=[*ESTIMATED, 'psnr'])
+    all_of_them = pd.concat([old, new]).drop_duplicates(ESTIMATED, keep='last')
+    wanted = rows.loc[rows['method'] == 'B7', ESTIMATED]
+    found = wanted.merge(all_of_them, on=ESTIMATED, how='left', validate='one_to_one')
+    assert found['psnr'].notna().all(), f'{kept}: estimates are missing, delete the rows'
+    write_file(kept, found.to_csv(index=False).encode())
 
 
 def smoothed_at(
@@ -355,9 +398,9 @@ def smoothed_at(
         rows = certify_photographs(model, photos, RESULTS/name, terms, source.label)
         found.append(rows)
     folder = RESULTS/name/'documents'
-    estimates = pd.DataFrame(with_infinitely_many(folder))
-    write_file(RESULTS/f'{name}_infinite.csv', estimates.to_csv(index=False).encode())
-    finish(name, pd.concat(found).drop_duplicates(CERTIFIED), write_certificates)
+    together = pd.concat(found).drop_duplicates(CERTIFIED)
+    keep_estimates(together, folder, RESULTS/f'{name}_infinite.csv')
+    finish(name, together, write_certificates)
     shutil.rmtree(folder)
 
 
@@ -398,69 +441,52 @@ def gained(source: Source) -> None:
     write_file(RESULTS/'gained.csv', pd.DataFrame(rows).to_csv(index=False).encode())
 
 
-def split_networks() -> Iterator[str]:
-    "Those that ship, and those that rssr_grid has trained in runs/."
-    for name in list_models():
-        if family(name) == 'split': yield name
-    yield from sorted(map(str, Path('runs').glob('x?_split_*.safetensors')))
-
-
 def front(source: Source) -> None:
-    "Which noise of a split network for which radius."
-    terms = Terms(('B7',), n=1000, device=source.device)
-    photos = source.held(8)
-    found = [certify_photographs(name, photos, RESULTS/'front', terms, HELD_OUT)
-             for name in split_networks()]
-    finish('front', pd.concat(found), write_certificates)
+    "Which noise for which radius: the networks trained for one, at all radii, held out."
+    photos = source.held(12)
+    found = []
+    for scale, own in SMOOTHED.items():
+        terms = Terms(('B7',), (ALWAYS, *own), 2000, precision='bfloat16', device=source.device)
+        for name in (f'x{scale}_smoothed_{eps_rel:g}' for eps_rel in own):
+            found.append(certify_photographs(name, photos, RESULTS/'front', terms, HELD_OUT))
+    finish('front', pd.concat(found).drop_duplicates(CERTIFIED), write_certificates)
 
 
 # what attacks try to break, and at which radii
 BROKEN_AT = {
-    'x2_split_0.5': CERTIFIED_RADII['input'][2:4],
-    'x4_split_0.7': CERTIFIED_RADII['measurement'][3:5],
-    'x2_smoothed_0.0005': (.0005,),
-    'x4_smoothed_0.002': (.002,),
-}
-
-
-def certified_by(
-    source: Source,     # photographs
-    name: str,          # of a network
-) -> tuple[Distinct, str]:
-    "The sixty photographs that it was certified on, and in which precision."
-    if family(name) == 'smoothed': return distinct(source.fresh(SIXTY)), 'bfloat16'
-    return distinct(source.val(60)), 'float32'
+    f'x{scale}_smoothed_{eps_rel:g}': eps_rel for scale in SMOOTHED for eps_rel in SMOOTHED[scale]}
 
 
 def attack_certified(
     name: str,              # of a network that was certified
     p: Tensor,              # a photograph (1, 3, h, w), pixels in [0,1]
     content: str,           # its hash
-    precision: str,         # of the network
-) -> Iterator[dict]:        # one row a radius
+    eps_rel: float,         # relative l2 radius
+) -> dict[str, str]:        # of the row
     "How far an attack gets."
-    who = candidate(name, str(p.device), precision)
+    who = candidate(name, str(p.device), 'bfloat16')
     faced, y, x = problem(who.f, p, who.operator, who.where)
     noise = Noise(who.sigma, 256, photograph_seed(0, content))
     attack = Attack('g', Ascent(20, 2., 'linear'), draws=16)
-    for eps_rel in BROKEN_AT[name]:
-        found = attacked(faced, y, x, noise, eps_rel, attack)
-        yield dict(eps_rel=eps_rel) | {key: f'{v:.6g}' for key, v in found.items()}
+    found = attacked(faced, y, x, noise, eps_rel, attack)
+    return {key: f'{value:.6g}' for key, value in found.items()}
 
 
 def certificates_attacked(source: Source) -> None:
     "Attacks on what is certified: eight of the sixty photographs."
     kept = RESULTS/'certificates_attacked.csv'
-    rows = pd.read_csv(kept).to_dict('records') if kept.exists() else []
-    for name in BROKEN_AT:
-        crops, precision = certified_by(source, name)
+    old = pd.read_csv(kept).to_dict('records') if kept.exists() else []
+    rows: list[dict] = [row for row in old if row['model'] in BROKEN_AT]
+    crops = distinct(source.fresh(SIXTY))
+    for name, eps_rel in BROKEN_AT.items():
         done = {row['content'] for row in rows if row['model'] == name}
-        for image in range(0, 60, 8):
-            about = dict(model=name, photograph=crops.names[image], content=crops.contents[image])
-            if about['content'] in done: continue
+        for image in range(0, SIXTY, 8):
+            content = crops.contents[image]
+            if content in done: continue
             p = crops[image][None].float().to(source.device)/255
-            found = attack_certified(name, p, about['content'], precision)
-            rows += [about | row for row in found]
+            about = dict(model=name, photograph=crops.names[image], content=content)
+            reached = attack_certified(name, p, content, eps_rel)
+            rows.append(dict(about, eps_rel=eps_rel) | reached)
             write_file(kept, pd.DataFrame(rows).to_csv(index=False).encode())
 
 
@@ -545,7 +571,7 @@ def linear(source: Source) -> None:
 
 
 PARTS = (imagenet_sample, ablation, adaptive, measurement, embedded, choice, sigma_g,
-         certificates, certificates_by_t, front, certificates_attacked, start, linear, fresh,
+         certificates_compared, looks, front, certificates_attacked, start, linear, fresh,
          fresh_attacked, curved, smoothed, gained)
 
 
