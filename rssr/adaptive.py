@@ -260,7 +260,7 @@ class Rounded:
         threat: Threat,                # norm and radius
         generator: Generators = None,  # of seeds, noise and starts
     ) -> Tensor:                       # the attacked inputs
-        """What it finds on the copy that rounds, on a linear or affine f, itself.
+        """What it finds on the copy that rounds, or on f itself where that is linear or affine.
         TypeError without a copy."""
         if is_linear(f) or is_affine(f): return self.attack(f, y, x, threat, generator)
         if not is_foldable(f):

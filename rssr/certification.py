@@ -642,7 +642,7 @@ def farthest_image(
     x: Tensor | None,        # truth (3, H, W), pixels, or none
 ) -> float:                  # root mean square
     "How far an image in [0,1] can be from it; inf if it is not known."
-    return math.inf if x is None else float(rms(torch.maximum(x, 1-x)))
+    return math.inf if x is None else float(rms(torch.maximum(x, 1-x).cpu().double()))
 
 def stated(
     plain: Certificate,      # of which all is known but the bound
@@ -651,7 +651,8 @@ def stated(
 ) -> Certificate:
     "The certificate, which abstains if the bound says nothing."
     why = ''
-    if bound.change >= 1 or bound.error >= farthest or bound.ssim <= -1:
+    nearly = 1 - 1e-6                               # bounds are rounded
+    if bound.change >= nearly or bound.error >= farthest*nearly or bound.ssim <= -nearly:
         why = (f'it says nothing at t = eps/sigma = {plain.t:.3g} with {plain.draws} draws: '
                'more draws, a larger sigma or a smaller eps')
     change = min(bound.change, 1.)                  # nan, if it comes first, stays

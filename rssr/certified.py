@@ -36,6 +36,8 @@ from rssr.certifying import (
 from .core import Shard, check_device, command, generator_for, parse_numbers, write_file
 from .data import WHOLE, Crops, Photographs, find_images, open_photographs, tiles
 from .draws import seed_of
+from .evaluation import markdown_table
+from .grid import smoothed_name
 from .metrics import interval, paired
 from .models import is_made
 from .operators import Downsampling, Threat
@@ -94,7 +96,7 @@ def run_of(
 
 # %% ../nbs/22_certified.ipynb #5fe01e47
 def compare(
-    rows: pd.DataFrame,       # of one model, and of interpolation
+    rows: pd.DataFrame,       # of one model, and of linear maps
     method: str,              # key of METHODS
     eps_rel: float,           # one of their radii
 ) -> tuple[float, float, str]:
@@ -103,7 +105,7 @@ def compare(
     exact = {m: per_photograph(rows, m, eps_rel)
              for m in _methods_of(rows) if m.startswith('B0 ')}
     if not exact:
-        raise ValueError('no row of interpolation to compare with: see run_of')
+        raise ValueError('no row of a linear map to compare with: see run_of')
     best = max(exact, key=lambda m: exact[m].mean())
     return *paired(per_photograph(rows, method, eps_rel), exact[best]), best
 
@@ -115,7 +117,7 @@ def _methods_of(
     return [*rows.loc[rows[column].notna(), 'method'].unique()]
 
 def crossing(
-    rows: pd.DataFrame,       # of one model, and of interpolation
+    rows: pd.DataFrame,       # of one model, and of linear maps
     method: str,              # key of METHODS
 ) -> float:                   # eps_rel; 0 if nowhere, the largest radius if everywhere
     "Radius up to which the mean certified PSNR is above that of the best linear map."
@@ -154,7 +156,7 @@ def _cell(
     return text if math.isnan(half) else f'{text} ± {half:.{digits}f}'
 
 def certificate_table(
-    rows: pd.DataFrame,       # of one model, and of interpolation
+    rows: pd.DataFrame,       # of one model, and of linear maps
     column: str = 'psnr',     # 'psnr', 'change' or 'ssim'
 ) -> str:                     # Markdown
     """One line a method, one column a radius: mean ± half of the 95% interval. ValueError if the
@@ -162,10 +164,9 @@ def certificate_table(
     _check_photographs(rows)
     t = rows[rows['draws'] > 0].groupby('eps_rel')['t'].first()
     head = ['method', *(f'eps_rel {e:g} (t {t[e]:.2g})' for e in radii(rows))]
-    lines = [head, ['---']*len(head)]
-    for method in _methods_of(rows, column):
-        lines.append([method, *(_cell(rows, method, e, column) for e in radii(rows))])
-    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+    lines = [[method, *(_cell(rows, method, e, column) for e in radii(rows))]
+             for method in _methods_of(rows, column)]
+    return markdown_table([head, *lines])
 
 # %% ../nbs/22_certified.ipynb #eddcfe4e
 #| code-fold: true
@@ -183,7 +184,7 @@ def _style(
 
 def _draw_curves(
     ax,                       # of matplotlib
-    rows: pd.DataFrame,       # of one model, and of interpolation
+    rows: pd.DataFrame,       # of one model, and of linear maps
 ) -> None:
     "Mean certified PSNR against eps_rel, one curve a method."
     for i, method in enumerate(_methods_of(rows, 'psnr')):
@@ -278,11 +279,11 @@ def _print_verified(
 # %% ../nbs/22_certified.ipynb #e6e600b0
 #| code-fold: true
 def certify_command(  # noqa: PLR0913 (a command: its parameters are its options)
-    model: str = 'x2_split_0.5', # shipped name, .safetensors file, or file.py:function of your own
+    model: str = 'x2_smoothed_0.001', # shipped name, .safetensors file, or your file.py:function
     data: str = '',              # folder of photographs, all are certified; 4 embedded by default
     eps_rel: str = '',           # relative radii, normalised units; by default the threat model's
     n: int = 1000,               # draws for each photograph; certificates get better with more
-    alpha: float = 0.001,        # probability of error, for each photograph and method
+    alpha: float = 0.001,        # probability of error, each photograph and method (B4: and radius)
     method: str = '',            # keys of METHODS, separated by commas; by default all that fit
     images: int = 0,             # only so many photographs, evenly spread
     size: int = 160,             # side of the square in the centre of each, pixels; 0: all of it
@@ -301,7 +302,7 @@ def certify_command(  # noqa: PLR0913 (a command: its parameters are its options
     verify: str = '',            # nothing is certified: check this document (documents/*.json)
     draws: bool = False,         # check it by drawing again: needs --model and --data as then
 ) -> None:
-    """Certify photographs: every method, interpolation's exact certificate beside it.
+    """Certify photographs: every method that fits, beside the exact certificates of linear maps.
     Tables, a figure, one csv file, and a document for each photograph."""
     if verify and not draws: return _print_verified(verify, verify_document(verify), 'statistics')
     shard = Shard.parse(shards)
@@ -341,15 +342,15 @@ def _with_others(
     return pd.concat([rows, others], ignore_index=True)
 
 def _head(
-    rows: pd.DataFrame,           # of one model, and of interpolation
+    rows: pd.DataFrame,           # of one model, and of linear maps
     about: str,                   # the photographs: what was used of each, files left out
 ) -> str:
     "What all tables of a report share."
     r = rows[rows['draws'] > 0].iloc[0]
     return (f"{r['model']}, x{r['scale']}, threat {r['where']}, sigma {r['sigma']:g}; "
             f"{rows['content'].nunique()} photographs ({r['data']}){about}; "
-            f"n = {r['draws']} draws, alpha = {r['alpha']:g} for each photograph and method, "
-            f"seed {r['seed']}\n")
+            f"n = {r['draws']} draws, alpha = {r['alpha']:g} for each photograph and method "
+            f"(B4: and radius), seed {r['seed']}\n")
 
 # %% ../nbs/22_certified.ipynb #74f94d37
 #| code-fold: true
@@ -360,7 +361,7 @@ _TABLES = dict(
     ssim='certified SSIM')
 
 def _report_text(
-    rows: pd.DataFrame,           # of one model, and of interpolation
+    rows: pd.DataFrame,           # of one model, and of linear maps
     about: str,                   # the photographs: what was used of each, files left out
 ) -> str:
     "The tables and what to make of them."
@@ -401,7 +402,7 @@ def of_radius(
     eps_rel: float,           # that one of them was trained for
 ) -> pd.DataFrame:            # its rows, and those of linear maps
     "The network for that radius. ValueError if there is none."
-    name = f"x{rows['scale'].iloc[0]}_smoothed_{eps_rel:g}"
+    name = smoothed_name(rows['scale'].iloc[0], eps_rel)
     own = [model for model in rows['model'].unique() if model.split()[0] == name]
     return run_of(rows, own[0] if own else name)
 
@@ -425,7 +426,7 @@ def gains_by_smoothing(
     return gains
 
 # %% ../nbs/22_certified.ipynb #e8626a3b
-BREAKING = Attack('g', Ascent(40, 2., 'linear'), draws=16)
+BREAKING = Attack('g', Ascent(20, 2., 'linear'), draws=16)
 
 def attacked(
     f: Estimator,                   # network with what it faces, from problem

@@ -8,6 +8,7 @@ __all__ = ['CERTIFICATE_IDENTITY', 'RUN_COLUMNS', 'BOUND_COLUMNS', 'CERTIFICATE_
            'facts_said', 'verify_document', 'draw_again', 'certify_photographs']
 
 # %% ../nbs/21_certifying.ipynb #e0f55350
+import itertools
 import json
 import math
 import time
@@ -117,7 +118,7 @@ class Terms:
     methods: tuple[str, ...] = ()     # keys of METHODS; all that fit by default
     eps_rels: tuple[float, ...] = ()  # relative radii; CERTIFIED_RADII by default
     n: int = 1000                     # draws for each photograph, at least 2
-    alpha: float = .001               # probability of error, each photograph and method
+    alpha: float = .001               # probability of error: each photograph, method, B4 radius
     seed: int = 0                     # of the noise
     batch: int = 0                    # images in one call of the network; 0: the fastest
     device: str = 'cpu'               # where the network is
@@ -399,8 +400,8 @@ def facts_said(
     if 'of' not in one: return None
     summary = Summary(**document['summaries'][one['of']])
     linear = Affected(**{key: _number(v) for key, v in one['linear'].items()})
-    return Facts(summary, one['t'], one['alpha'], linear, _number(one['here']),
-                 _number(one['limit']))
+    alpha = one['alpha']/document['looks']
+    return Facts(summary, one['t'], alpha, linear, _number(one['here']), _number(one['limit']))
 
 def _again(
     one: dict,                        # a certificate of the document
@@ -509,8 +510,9 @@ class _Network(_Certifier):
         d = observe(
             f, y, noise, x, sorted({*methods, 'B7'}), state, bar, until=look.decides, pilot=pilot)
         found = []
-        for method in methods:
-            found += [certificate(d, method, eps_rel, look.alpha) for eps_rel in self.eps_rels]
+        for method, eps_rel in itertools.product(methods, self.eps_rels):
+            one = certificate(d, method, eps_rel, look.alpha)
+            found.append(replace(one, alpha=float(self.terms.alpha)))    # of all looks together
         about = dict(self.identity, photograph=photograph.name, content=photograph.content,
                      input=content_hash(y), noise_seed=noise.seed,
                      precision=self.terms.precision)
@@ -644,7 +646,7 @@ def certify_photographs(
     skip_bad: bool = False,           # leave damaged and small files out
     shard: Shard = Shard(),           # of the photographs, if others do the rest
 ) -> pd.DataFrame:                    # CERTIFICATE_COLUMNS; exactly the rows asked for
-    """Certify each photograph, and linear estimators, go on where a run was interrupted.
+    """Certify each photograph, with linear estimators beside it. A second call goes on.
     ValueError for a model without noise or a method that does not fit it."""
     everybody = _everybody(model, terms)
     kept = JobFolder(folder, _LAYOUT)

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SIGMA_FS', 'EPS_RELS', 'FAMILIES', 'GRID', 'LINEAR_SIGMAS', 'LINEAR_RADII', 'PLAYERS', 'thesis_family',
-           'residual_family', 'projected_family', 'split_family', 'refined_family', 'curved_family', 'smoothed_family',
-           'family', 'train_grid', 'grid_models', 'grid_command', 'rssr_grid', 'linear_name', 'linear_command',
-           'rssr_linear']
+           'residual_family', 'projected_family', 'split_family', 'refined_family', 'curved_family', 'smoothed_name',
+           'smoothed_family', 'family', 'train_grid', 'grid_models', 'grid_command', 'rssr_grid', 'linear_name',
+           'linear_command', 'rssr_linear']
 
 # %% ../nbs/13_grid.ipynb #e3168e54
 import fnmatch
@@ -214,6 +214,13 @@ class _Smoothed(NamedTuple):
     sigma: float              # of the noise, normalised units
     epochs: int               # of training
 
+def smoothed_name(
+    scale: int,               # 2 or 4
+    certified: float,         # eps_rel that it is trained for
+) -> str:
+    "Of a network of the smoothed family."
+    return f'x{scale}_smoothed_{certified:g}'
+
 _SMOOTHED = {
     2: (_Smoothed(.001, .4, 10), _Smoothed(.0005, .25, 8), _Smoothed(.002, .5, 4)),
     4: (_Smoothed(.005, .4, 10), _Smoothed(.002, .25, 8), _Smoothed(.01, .6, 4)),
@@ -227,7 +234,7 @@ def smoothed_family(
     where = 'input' if scale == 2 else 'measurement'
     init = clean.name
     for i, one in enumerate(_SMOOTHED[scale]):
-        name = f'x{scale}_smoothed_{one.certified:g}'
+        name = smoothed_name(scale, one.certified)
         yield replace(
             clean,
             name=name,

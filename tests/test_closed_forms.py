@@ -147,7 +147,7 @@ CENTRES = {
     'B2-trimmed': lambda t: 2*quad(squared_quantile, .25, .75, args=(t,))[0],
     'B3': lambda t: squared_quantile(.5, t),
 }
-NEAR = {'B1': .3, 'B2': .1, 'B2-trimmed': .1, 'B3': .17}    # steps between levels, and confidence
+NEAR = {'B1': .09, 'B2': .065, 'B2-trimmed': .07, 'B3': .13}    # steps of levels, confidence
 
 
 @pytest.fixture(scope='module')

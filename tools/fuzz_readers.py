@@ -201,5 +201,5 @@ READERS = {
     'cards': Reader(read_card, cards, (ValueError, OSError)),
     'weights': Reader(read_weights, weights, (ValueError, OSError)),
     **_rows(read_results, 'x2_embedded', 'results'),
-    **_rows(read_certificates, 'x2_certificates', 'certificates'),
+    **_rows(read_certificates, 'x2_smoothed', 'certificates'),
 }

@@ -27,6 +27,7 @@ from rssr.attacks import Ascent
 from rssr.certification import OF_SUMMARY, Question, estimated_error, facts_of
 from rssr.certified import attacked
 from rssr.certifying import (
+    CERTIFICATE_IDENTITY,
     Candidate,
     Terms,
     candidate,
@@ -40,9 +41,16 @@ from rssr.curvature import Curvature
 from rssr.data import Crops, Distinct, Photographs, distinct, find_images, holdout, open_photographs
 from rssr.draws import observe, summary_of
 from rssr.evaluation import choose_sigma_g
-from rssr.grid import GRID, family, linear_command, linear_name
+from rssr.grid import GRID, family, linear_command, linear_name, smoothed_name
 from rssr.linear import LearnedLinear, TrustRegion
-from rssr.models import list_models, load_card, load_model, noise_of, operator_of
+from rssr.models import (
+    estimator_hash,
+    list_models,
+    load_card,
+    load_model,
+    noise_of,
+    operator_of,
+)
 from rssr.operators import Downsampling, Threat, pair, problem
 from rssr.smoothing import Noise
 from rssr.sweep import (
@@ -63,7 +71,8 @@ from tools.strength import psnr_under_each
 RESULTS = Path(__file__).resolve().parents[1]/'nbs'/'results'
 RADII = (0., .01, .02, .05, .1, .2)
 HELD_OUT = 'imagenet-sample, held out'
-CERTIFIED = ['model', 'weights', 'draws', 'method', 'eps_rel', 'content']
+SIXTY = 60                       # photographs that are in no table of 24
+CERTIFIED = [*CERTIFICATE_IDENTITY, 'content', 'method', 'eps_rel']    # tells rows apart
 
 
 @dataclass(frozen=True)
@@ -106,6 +115,7 @@ def finish(
     "Keep what was asked for, in the form for publishing."
     write(rows, RESULTS/name)
     shutil.rmtree(RESULTS/name/'jobs')
+    shutil.rmtree(RESULTS/name/'documents', ignore_errors=True)    # of certificates alone
 
 
 # ---------------------------------------------------------------- sweeps
@@ -238,7 +248,7 @@ def beside_the_bar(
 
 def fresh(source: Source) -> None:
     "Networks beside the learned maps, on sixty photographs that are in no table of 24."
-    photos = source.fresh(60)
+    photos = source.fresh(SIXTY)
     for scale in (2, 4):
         setting = Setting(scale, attacks=ATTACKS['strongest'], device=source.device)
         name = f'x{scale}_fresh'
@@ -274,8 +284,8 @@ def fresh_attacked(source: Source) -> None:
     known = {scale: load_card(ON_THE_MAPS.format(scale))['sha256'][:16] for scale in (2, 4)}
     rows = [row for row in rows if row.get('weights') == known[row['scale']]]
     done = {(row['scale'], row['eps_rel'], row['content']) for row in rows}
-    crops = distinct(source.fresh(60))
-    for image, scale, eps_rel in itertools.product(range(0, 60, 30), (2, 4), (.02, .05, .1, .2)):
+    crops = distinct(source.fresh(SIXTY))
+    for image, scale, eps_rel in itertools.product(range(0, SIXTY, 30), (2, 4), (.02, .05, .1, .2)):
         about = dict(photograph=crops.names[image], content=crops.contents[image],
                      weights=known[scale])
         if (scale, eps_rel, about['content']) in done: continue
@@ -286,12 +296,9 @@ def fresh_attacked(source: Source) -> None:
 
 # ---------------------------------------------------------------- certificates
 
-SIXTY = 60    # photographs that are in no table of 24
-
-
 def some_of_sixty(
     source: Source,     # photographs
-    every: int,         # each so-manieth
+    every: int,         # one in so many
 ) -> Crops:
     "Some of the sixty, evenly spread."
     crops = distinct(source.fresh(SIXTY))
@@ -335,13 +342,13 @@ def certificates_compared(source: Source) -> None:
 
 
 def looks(source: Source) -> None:
-    "Draws that are saved by looking whether it is decided: fifteen of the sixty, up to 16,000."
-    photos = some_of_sixty(source, 4)
+    "Draws that are saved by looking whether it is decided: ten of the sixty, up to 8,000."
+    photos = some_of_sixty(source, 6)
     found = []
     for name in ('x2_smoothed_0.0005', 'x4_smoothed_0.002'):
         radius = GRID[name].certified
-        terms = Terms(('B7',), (radius,), 16_000, precision='bfloat16', device=source.device,
-                      looks=5)
+        terms = Terms(
+            ('B7',), (radius,), 8000, precision='bfloat16', device=source.device, looks=4)
         found.append(certify_photographs(name, photos, RESULTS/'looks', terms, source.label))
     finish('looks', pd.concat(found).drop_duplicates(CERTIFIED), write_certificates)
 
@@ -352,7 +359,7 @@ ALWAYS = 0.    # a radius that every network is certified at
 
 
 # what an estimate depends on
-ESTIMATED = ['photograph', 'content', 'model', 'weights', 'draws', 'eps_rel']
+ESTIMATED = ['content', 'model', 'weights', 'draws', 'eps_rel']
 
 
 def with_infinitely_many(
@@ -365,7 +372,7 @@ def with_infinitely_many(
             facts = facts_said(one, document)
             if one['method'] != 'B7' or facts is None: continue
             psnr = -20*math.log10(estimated_error(facts))
-            about = document | one
+            about = one | document                         # whose draws are those asked for
             yield {key: about[key] for key in ESTIMATED} | dict(psnr=f'{psnr:.4f}')
 
 
@@ -377,10 +384,13 @@ def keep_estimates(
     "Those of the documents, and of the others what belongs to the rows."
     old = pd.read_csv(kept, dtype=dict(psnr=str)) if kept.exists() else pd.DataFrame()
     new = pd.DataFrame(with_infinitely_many(folder), columns=[*ESTIMATED, 'psnr'])
-    all_of_them = pd.concat([old, new]).drop_duplicates(ESTIMATED, keep='last')
-    wanted = rows.loc[rows['method'] == 'B7', ESTIMATED]
-    found = wanted.merge(all_of_them, on=ESTIMATED, how='left', validate='one_to_one')
-    assert found['psnr'].notna().all(), f'{kept}: estimates are missing, delete the rows'
+    known = pd.concat([old, new]).drop_duplicates(ESTIMATED, keep='last')
+    wanted = rows.loc[rows['method'] == 'B7', ['photograph', *ESTIMATED]]
+    estimates = known[[*ESTIMATED, 'psnr']]
+    found = wanted.merge(estimates, on=ESTIMATED, how='left', validate='one_to_one')
+    if missing := found['psnr'].isna().sum():
+        raise ValueError(f'{kept} lacks {missing} estimates: delete the rows that they belong to, '
+                         'so that they are certified again')
     write_file(kept, found.to_csv(index=False).encode())
 
 
@@ -394,14 +404,12 @@ def smoothed_at(
     for eps_rel, n in SMOOTHED[scale].items():
         terms = Terms(('B7',), (ALWAYS, eps_rel), n, precision='bfloat16', device=source.device)
         photos = source.fresh(SIXTY)
-        model = f'{name}_{eps_rel:g}'
+        model = smoothed_name(scale, eps_rel)
         rows = certify_photographs(model, photos, RESULTS/name, terms, source.label)
         found.append(rows)
-    folder = RESULTS/name/'documents'
     together = pd.concat(found).drop_duplicates(CERTIFIED)
-    keep_estimates(together, folder, RESULTS/f'{name}_infinite.csv')
+    keep_estimates(together, RESULTS/name/'documents', RESULTS/f'{name}_infinite.csv')
     finish(name, together, write_certificates)
-    shutil.rmtree(folder)
 
 
 def smoothed(source: Source) -> None:
@@ -443,50 +451,59 @@ def gained(source: Source) -> None:
 
 def front(source: Source) -> None:
     "Which noise for which radius: the networks trained for one, at all radii, held out."
-    photos = source.held(12)
+    photos = source.held(6)
     found = []
     for scale, own in SMOOTHED.items():
         terms = Terms(('B7',), (ALWAYS, *own), 2000, precision='bfloat16', device=source.device)
-        for name in (f'x{scale}_smoothed_{eps_rel:g}' for eps_rel in own):
+        for eps_rel in own:
+            name = smoothed_name(scale, eps_rel)
             found.append(certify_photographs(name, photos, RESULTS/'front', terms, HELD_OUT))
     finish('front', pd.concat(found).drop_duplicates(CERTIFIED), write_certificates)
 
 
-# what attacks try to break, and at which radii
-BROKEN_AT = {
-    f'x{scale}_smoothed_{eps_rel:g}': eps_rel for scale in SMOOTHED for eps_rel in SMOOTHED[scale]}
+def to_be_broken(
+    device: str,        # cpu, cuda, ...
+) -> Iterator[tuple[Candidate, float, int]]:
+    "Each network that is certified, at which radius, and on one in how many of the sixty."
+    for scale, own in SMOOTHED.items():
+        for eps_rel in own:
+            yield candidate(smoothed_name(scale, eps_rel), device, 'bfloat16'), eps_rel, 8
+    for name, eps_rels in COMPARED.values():
+        yield as_it_is(name, device), eps_rels[2], 20
+    yield candidate(DENOISER, device, 'bfloat16'), COMPARED[2][1][2], 20
 
 
 def attack_certified(
-    name: str,              # of a network that was certified
+    who: Candidate,         # a network that was certified
     p: Tensor,              # a photograph (1, 3, h, w), pixels in [0,1]
     content: str,           # its hash
     eps_rel: float,         # relative l2 radius
 ) -> dict[str, str]:        # of the row
     "How far an attack gets."
-    who = candidate(name, str(p.device), 'bfloat16')
     faced, y, x = problem(who.f, p, who.operator, who.where)
     noise = Noise(who.sigma, 256, photograph_seed(0, content))
-    attack = Attack('g', Ascent(20, 2., 'linear'), draws=16)
-    found = attacked(faced, y, x, noise, eps_rel, attack)
+    found = attacked(faced, y, x, noise, eps_rel)
     return {key: f'{value:.6g}' for key, value in found.items()}
 
 
 def certificates_attacked(source: Source) -> None:
-    "Attacks on what is certified: eight of the sixty photographs."
+    "Attacks on what is certified."
     kept = RESULTS/'certificates_attacked.csv'
     old = pd.read_csv(kept).to_dict('records') if kept.exists() else []
-    rows: list[dict] = [row for row in old if row['model'] in BROKEN_AT]
     crops = distinct(source.fresh(SIXTY))
-    for name, eps_rel in BROKEN_AT.items():
-        done = {row['content'] for row in rows if row['model'] == name}
-        for image in range(0, SIXTY, 8):
+    asked = {(who.name, estimator_hash(who.f), eps_rel): (who, every)
+             for who, eps_rel, every in to_be_broken(source.device)}
+    rows: list[dict] = [
+        row for row in old if (row['model'], row['weights'], row['eps_rel']) in asked]
+    done = {(row['model'], row['content']) for row in rows}
+    for (name, weights, eps_rel), (who, every) in asked.items():
+        for image in range(0, SIXTY, every):
             content = crops.contents[image]
-            if content in done: continue
+            if (name, content) in done: continue
             p = crops[image][None].float().to(source.device)/255
-            about = dict(model=name, photograph=crops.names[image], content=content)
-            reached = attack_certified(name, p, content, eps_rel)
-            rows.append(dict(about, eps_rel=eps_rel) | reached)
+            about = dict(model=name, weights=weights, photograph=crops.names[image],
+                         content=content, eps_rel=eps_rel)
+            rows.append(about | attack_certified(who, p, content, eps_rel))
             write_file(kept, pd.DataFrame(rows).to_csv(index=False).encode())
 
 
@@ -523,7 +540,7 @@ def certify_curved(
 
 def curved(source: Source) -> None:
     "Certificates by curvature, on sixty photographs that are in no table of 24."
-    crops = distinct(source.fresh(60))
+    crops = distinct(source.fresh(SIXTY))
     for name in list_models():
         if family(name) != 'curved': continue
         kept = RESULTS/'curved'/f'{name}.csv'
