@@ -417,8 +417,8 @@ def share_reached(
         reached = []
         for lines in torch.arange(y.shape[axis]).split(batch):
             touched = f(_each_with_a_line(y, axis, lines, math.nan)).isnan()
-            moved = (f(_each_with_a_line(y, axis, lines, LARGE)) - here).abs() > 1e-3
-            if (moved & ~touched).any(): raise ValueError(swallows)
+            held = (f(_each_with_a_line(y, axis, lines, LARGE)) - here).abs() <= 1e-3
+            if not (held | touched).all(): raise ValueError(swallows)
             lines_touched = touched.movedim(axis, 1).flatten(2).any(2)    # of the output
             reached.append(lines_touched.double().mean(1))
         share *= float(torch.cat(reached).max())

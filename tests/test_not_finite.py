@@ -66,8 +66,9 @@ def rare():
 
 SEED, CORNER = rare()
 NOISE = Noise(.2, DRAWS, SEED)
-CASES = [(kind, method) for kind in (Broken, BrokenSplit) for method in METHODS
-         if kind is BrokenSplit or not method.startswith('B6')]
+KINDS = Broken, BrokenSplit
+CASES = [(kind, method) for kind in KINDS for method in METHODS
+         if method != 'B2-collective' and (kind is BrokenSplit or not method.startswith('B6'))]
 
 
 def test_the_case_is_what_it_claims_to_be():
@@ -87,6 +88,13 @@ def test_no_method_certifies_it(kind, method, value):
     one_block(f, Y, NOISE, seed, draws=draw)              # up to there all is well
     with pytest.raises(ValueError, match=f'at draw {draw} '):
         one_block(f, Y, NOISE, seed, draws=draw + 1)
+
+
+@pytest.mark.parametrize('value', VALUES.values(), ids=VALUES)
+@pytest.mark.parametrize('kind', KINDS)
+def test_the_collective_bound_sees_it_before_any_draw(kind, value):
+    with pytest.raises(ValueError, match='f swallows NaN'):
+        observe(kind(value, CORNER).eval(), Y, NOISE, X, ('B2-collective',))
 
 
 @pytest.mark.parametrize('batch', [1, 7, 64])
