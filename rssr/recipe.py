@@ -69,6 +69,7 @@ class TrainConfig:
     activation: str = 'leaky_relu'    # or 'relu'
     init: str = ''                    # name or path of a model to start from; '': fresh
     compile: bool = False             # by torch.compile: pays from some hundred steps on
+    bits: int = 16                    # of a weight that is kept: 16, or 8
     seed: int = 0                     # of weights, order, crops, noise and attacks
 
     def __post_init__(self): _check_config(self)
@@ -104,6 +105,7 @@ _WORDS = dict(
     draw=('fixed', 'uniform'),
     loss=('mse', 'relative', 'mean', 'log'),
     precision=('float32', 'bfloat16'),
+    bits=(16, 8),
 )
 
 def _check_numbers(cfg: TrainConfig) -> None:

@@ -41,7 +41,7 @@ from rssr.core import (
 from .data import Crops, Photographs, batches, embedded_photographs, find_images, holdout
 from .linear import LearnedLinear, linear_worst_case, nearest_linear
 from .metrics import mse
-from .models import load_card, load_model, save_model
+from .models import load_card, load_model, round_weights, save_model
 from .operators import Downsampling, ForwardOperator, Threat, pair, problem
 from .recipe import DRAWS, TrainConfig, learning_rate, steepest, training_loss
 from .smoothing import Noise, smooth
@@ -564,11 +564,6 @@ _UNITS = ('sigma_f, eps_rel: normalised units; validation, embedded: pixels in [
 
 NEAREST = 96                         # photographs that a linear part is fitted on
 
-@torch.no_grad()
-def _round_to_half(model: nn.Module) -> None:
-    "Round all weights to 16 bit."
-    for weights in model.parameters(): weights.copy_(weights.half())
-
 def _settle(
     model: Network,                  # after the last epoch; is changed
     cfg: TrainConfig,                # recipe
@@ -576,7 +571,7 @@ def _settle(
     **reading: Any,                  # passed to batches
 ) -> None:
     "Round the weights; the linear part of one on maps becomes the map nearest to the network."
-    _round_to_half(model)
+    round_weights(model, cfg.bits)
     if not isinstance(model, SplitRefined): return
     photos.epoch = 0
     _, p = next(batches(photos, NEAREST, **reading))
