@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SIGMAS', 'markdown_table', 'table', 'rows_of_attack', 'best_sigma_g', 'choose_sigma_g', 'picture', 'evaluate',
-           'rssr_evaluate', 'sigma_command', 'rssr_sigma']
+           'rssr_evaluate', 'note_sigma_g', 'sigma_command', 'rssr_sigma']
 
 # %% ../nbs/16_evaluation.ipynb #b34642cd
 import io
@@ -50,6 +50,7 @@ from rssr.sweep import (
     sweep,
     worst_inputs,
 )
+from .unet import PRECISIONS
 from .units import STD, grey_levels, is_linear, normalise, to_pixels
 
 # %% ../nbs/16_evaluation.ipynb #9a684816
@@ -132,12 +133,14 @@ def table(
 
 def rows_of_attack(
     rows: pd.DataFrame,       # rows of sweep and read_results, or lines of summary
-    name: str,                # of a set in ATTACKS
+    name: str,                # of a set in ATTACKS, searched in either precision
 ) -> pd.DataFrame:            # some of them
     "Those made with that set, and those that need no attack: what stands in one table."
-    attacks = attack_set(name)
-    on_f = [attack for attack in attacks if attack.target == 'f']
-    made = ['', *('; '.join(map(str, some)) for some in (attacks, on_f))]
+    made = ['']
+    for precision in PRECISIONS:
+        attacks = attack_set(name, precision=precision)
+        on_f = [attack for attack in attacks if attack.target == 'f']
+        made += ['; '.join(map(str, some)) for some in (attacks, on_f)]
     return rows[rows['attack'].isin(made)]
 
 # %% ../nbs/16_evaluation.ipynb #10e9dc7a
@@ -432,7 +435,7 @@ def _level_line(
     chosen = '  <- best SSIM' if line['sigma_g'] == best else ''
     return f"sigma_g {line['sigma_g']:<5g} {'  '.join(quality)} dB{chosen}"
 
-def _note(
+def note_sigma_g(
     model: str,           # shipped name or path
     choice: dict,         # what was chosen, and how
 ) -> None:
@@ -469,8 +472,8 @@ def sigma_command(  # noqa: PLR0913 (a command: its parameters are its options)
     print(f'{model}: sigma_g = {best:g}, chosen at eps_rel {eps_rel:g} on {n} photographs '
           f'({label}); report results on others')
     if write:
-        _note(model, dict(chosen=best, eps_rel=eps_rel, by='ssim', data=label, n=n, k=k,
-                          attack_iterations=attack_iterations, seed=seed))
+        note_sigma_g(model, dict(chosen=best, eps_rel=eps_rel, by='ssim', data=label, n=n, k=k,
+                                 attack_iterations=attack_iterations, seed=seed))
 
 # %% ../nbs/16_evaluation.ipynb #794d3b4f
 #| code-fold: true

@@ -4,9 +4,8 @@
 
 # %% auto #0
 __all__ = ['SIGMA_FS', 'EPS_RELS', 'AGAIN', 'FAMILIES', 'GRID', 'LINEAR_SIGMAS', 'LINEAR_RADII', 'PLAYERS', 'thesis_family',
-           'residual_family', 'projected_family', 'split_family', 'refined_family', 'curved_family', 'smoothed_name',
-           'smoothed_family', 'family', 'train_grid', 'grid_models', 'grid_command', 'rssr_grid', 'linear_name',
-           'linear_command', 'rssr_linear']
+           'residual_family', 'refined_family', 'curved_family', 'smoothed_name', 'smoothed_family', 'family',
+           'train_grid', 'grid_models', 'grid_command', 'rssr_grid', 'linear_name', 'linear_command', 'rssr_linear']
 
 # %% ../nbs/13_grid.ipynb #e3168e54
 import fnmatch
@@ -50,17 +49,19 @@ EPS_RELS = (.01, .02, .05, .1, .2)            # radii of the adversary in traini
 def _with_noise(
     recipe: TrainConfig,      # what they have in common
     names: str,               # beginning of their names, for example x2_thesis
-) -> Iterator[TrainConfig]:   # 7
+    sigma_fs: Sequence[float] = SIGMA_FS,     # one network for each
+) -> Iterator[TrainConfig]:
     "One network for each noise level."
-    for sigma in SIGMA_FS:
+    for sigma in sigma_fs:
         yield replace(recipe, name=f'{names}_smoothing_{sigma:g}', sigma_f=sigma)
 
 def _with_adversary(
     recipe: TrainConfig,      # what they have in common
     names: str,               # beginning of their names
-) -> Iterator[TrainConfig]:   # 5
+    eps_rels: Sequence[float] = EPS_RELS,     # one network for each
+) -> Iterator[TrainConfig]:
     "One network for each radius."
-    for eps_rel in EPS_RELS:
+    for eps_rel in eps_rels:
         yield replace(recipe, name=f'{names}_adversarial_{eps_rel:g}', eps_rel=eps_rel)
 
 # %% ../nbs/13_grid.ipynb #6b5cb44d
@@ -80,6 +81,7 @@ def thesis_family(
         schedule='constant',
         precision='bfloat16',
         residual=False,
+        ema=.995,
         bits=8,
     )
     adversary = replace(standard, attack_iterations=5, attack_step=.5)
@@ -92,7 +94,7 @@ def thesis_family(
 # %% ../nbs/13_grid.ipynb #441acb59
 def residual_family(
     scale: int,               # 2 or 4
-) -> Iterator[TrainConfig]:   # 13
+) -> Iterator[TrainConfig]:   # 7
     "Residual form, falling learning rate."
     if scale == 2:
         standard = TrainConfig('x2_standard', scale, epochs=40)
@@ -104,71 +106,9 @@ def residual_family(
                             init=standard.name)
     epochs = {.02: 16, .05: 12}                        # 20 for the other radii
     yield standard
-    yield from _with_noise(noise, f'x{scale}')
-    for cfg in _with_adversary(adversary, f'x{scale}'):
+    yield from _with_noise(noise, f'x{scale}', (.1, .3, 1.))
+    for cfg in _with_adversary(adversary, f'x{scale}', (.02, .05, .2)):
         yield replace(cfg, epochs=epochs.get(cfg.eps_rel, 20))
-
-# %% ../nbs/13_grid.ipynb #12b7c6cb
-def _robust(
-    every: TrainConfig,       # recipe of those for all radii
-) -> TrainConfig:
-    "One network for all radii, from the best start that there is at its scale."
-    robust = replace(every, name=f'x{every.scale}_robust', eps_rel=.25)
-    if every.scale == 2: return replace(robust, epochs=20, init='x2_adversarial_0.05')
-    return replace(robust, epochs=8, init='x2_robust',
-                   attack_iterations=4, attack_step=.8)
-
-def _for_one_radius(
-    adversary: TrainConfig,   # recipe of those against an adversary
-) -> Iterator[TrainConfig]:   # 6
-    "One network for each radius; a large ball takes more steps to cross."
-    hard = replace(adversary, attack_iterations=5, attack_step=.8, epochs=5)
-    names = f'x{adversary.scale}_projected_adversarial'
-    for eps_rel in EPS_RELS:
-        recipe = hard if eps_rel >= .1 else adversary
-        yield replace(recipe, name=f'{names}_{eps_rel:g}', eps_rel=eps_rel)
-    yield replace(hard, name=f'{names}_0.4', eps_rel=.4, epochs=8, init=f'{names}_0.2')
-
-# %% ../nbs/13_grid.ipynb #1ffa5fdb
-def projected_family(
-    scale: int,               # 2 or 4
-) -> Iterator[TrainConfig]:   # 16
-    "P in front, averaged weights: for all radii, with noise, and for one radius each."
-    projected = TrainConfig(scale=scale, projection=True, precision='bfloat16',
-                            lr=1e-3, ema=.995)
-    noise = replace(projected, epochs=20, lr=5e-3)
-    robust = f'x{scale}_robust'
-    adversary = replace(projected, attack_iterations=3, batch_size=8, epochs=6,
-                        init=robust)
-    every = replace(adversary, draw='uniform', loss='relative')
-    yield _robust(every)
-    yield replace(every, name=f'x{scale}_combined', sigma_f=.1, eps_rel=.1)
-    yield from _with_noise(noise, f'x{scale}_projected')
-    yield from _for_one_radius(adversary)
-    yield replace(every, name=f'{robust}_long', eps_rel=.25, epochs=16,
-                  attack_iterations=4, attack_step=.8)
-
-# %% ../nbs/13_grid.ipynb #63346063
-def split_family(
-    scale: int,               # 2 or 4
-) -> Iterator[TrainConfig]:   # 3
-    "Linear part and bounded part (@eq-split), one network for each noise level."
-    where = 'input' if scale == 2 else 'measurement'
-    noise = (.5, 1., 2.) if scale == 2 else (.5, .7, 1.)
-    for sigma in noise:
-        yield TrainConfig(
-            name=f'x{scale}_split_{sigma:g}',
-            scale=scale,
-            sigma_f=sigma,
-            threat=where,
-            loss='mean',
-            bound=.05,
-            epochs=30,
-            lr=4e-3,
-            schedule='onecycle',
-            ema=.99,
-            precision='bfloat16',
-        )
 
 # %% ../nbs/13_grid.ipynb #622df1e6
 def _on_the_maps(
@@ -191,20 +131,19 @@ def _on_the_maps(
 
 def refined_family(
     scale: int,               # 2 or 4
-) -> Iterator[TrainConfig]:   # 5
-    "Clean, from there against all radii, on without and with noise, noise alone."
+) -> Iterator[TrainConfig]:   # 3, and at x2 a fourth
+    "Clean, from there against all radii, and on; with noise alone."
     clean = _on_the_maps(scale)
     defended = replace(clean, init=clean.name, lr=1.5e-3 if scale == 2 else 1e-3)
-    jitter = .8 if scale == 2 else 1.2                 # 4 and 6 times the radius, as of the maps
     robust = replace(defended, name=f'x{scale}_refined', eps_rel=.2, attack_iterations=4,
                      epochs=60)
     longer = replace(robust, init=robust.name, lr=robust.lr/2, epochs=16, precision='float32')
     yield clean
     yield robust
     yield replace(longer, name=f'{robust.name}_long')
-    yield replace(longer, name=f'{robust.name}_both', sigma_f=jitter/4)
-    yield replace(defended, name=f'{robust.name}_noise', sigma_f=jitter, epochs=24,
-                  precision='float32')
+    if scale == 2:                                     # noise of 4 radii, as of the maps
+        yield replace(defended, name=f'{robust.name}_noise', sigma_f=.8, epochs=24,
+                      precision='float32')
 
 # %% ../nbs/13_grid.ipynb #0dc6581c
 def curved_family(
@@ -267,8 +206,6 @@ def smoothed_family(
 FAMILIES = dict(
     thesis=thesis_family,
     residual=residual_family,
-    projected=projected_family,
-    split=split_family,
     refined=refined_family,
     curved=curved_family,
     smoothed=smoothed_family,
@@ -293,9 +230,7 @@ def family(
         raise ValueError(f'{name!r} is no model of the grid: see {some}, ...')
     cfg = GRID[name]
     if cfg.certified: return 'smoothed' if cfg.bound else 'curved'
-    if cfg.bound: return 'split'
     if cfg.maps: return 'refined'
-    if cfg.projection: return 'projected'
     return 'residual' if cfg.residual else 'thesis'
 
 # %% ../nbs/13_grid.ipynb #1a2907c8
@@ -435,7 +370,7 @@ def grid_models(
     for part in parts:
         if not fnmatch.filter(GRID, part):
             raise ValueError(f'{part!r} names no model of the grid: '
-                             'try x2_*, x4_thesis_* or x2_robust')
+                             'try x2_*, x4_thesis_* or x2_refined')
     return [cfg for name, cfg in GRID.items() if any(fnmatch.fnmatch(name, part) for part in parts)]
 
 def _with_starts(

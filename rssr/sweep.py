@@ -74,7 +74,7 @@ class Subject:
 # %% ../nbs/15_sweep.ipynb #a6ffd34a
 #| code-fold: true
 HEADLINE = ('standard', 'smoothing_0.1', 'smoothing_0.3',      # what a first look shows
-            'adversarial_0.02', 'adversarial_0.05', 'robust')
+            'adversarial_0.02', 'adversarial_0.05', 'refined_long')
 LINEAR = {'bilinear (identity)': 'identity', 'projection': 'projection', 'bicubic': 'bicubic'}
 
 def _shipped(

@@ -440,7 +440,7 @@ def test_functions(tmp_path, how, exception, words):
 
 # ---------------------------------------------------------------- commands
 
-SMALL = ['--images', 1, '--n', 64, '--method', 'B7', '--model', 'x4_split_0.7']
+SMALL = ['--images', 1, '--n', 64, '--method', 'B7', '--model', 'x4_smoothed_0.005']
 
 COMMANDS = {  # what: command; its arguments, given an empty folder; what it says, how that ends
     'wrong path': (

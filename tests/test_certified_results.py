@@ -33,8 +33,8 @@ from rssr.models import estimator_hash, load_model, save_model
 
 IMAGES = embedded_photographs().images
 SIZE = 32  # of the crops, so that a certificate takes a fraction of a second
-SPLIT = 'x2_split_0.5'
-DENOISER = 'x2_smoothing_0.2'
+SPLIT = 'x2_smoothed_0.001'
+DENOISER = 'x2_smoothing_0.3'
 RESULTS = Path(__file__).parents[1]/'nbs'/'results'
 PUBLISHED = ('x2_smoothed', 'x4_smoothed', 'certificates_compared', 'looks', 'front')
 FIGURES = ['psnr', 'change', 'ssim', 'spread']
@@ -234,7 +234,7 @@ from rssr.certifying import Terms, certify_photographs
 from rssr.data import open_photographs
 data, out, size, methods = sys.argv[1:]
 terms = Terms(tuple(methods.split()), (0., .0005), n=64)
-certify_photographs('x2_split_0.5', open_photographs(data, size=int(size)), out, terms)
+certify_photographs('x2_smoothed_0.001', open_photographs(data, size=int(size)), out, terms)
 '''
 
 
@@ -283,7 +283,9 @@ EARLY: dict[str, tuple[Callable[[Path], list], str]] = {
     'device': (lambda t: ['--device', 'gpu'], "device='gpu'"),
     'B6 of a network that is not split': (
         lambda t: ['--model', DENOISER, '--method', 'B7,B6'], 'B6 needs a linear part'),
-    'no noise': (lambda t: ['--model', 'x2_combined'], 'x2_combined is best without noise'),
+    'no noise': (
+        lambda t: ['--model', own_model(t/'quiet.safetensors', 1, sigma_g=dict(chosen=0))],
+        'quiet is best without noise'),
     'out under a file': (lambda t: ['--out', t/'file'/'out'], 'cannot write'),
 }
 

@@ -24,24 +24,26 @@ from rssr.training import rssr_train
 
 KEPT = Path(__file__).with_name('fixed_run.json')
 
-MODELS = 'x2_standard,x2_smoothing_0.1,x2_split_0.5'
+MODELS = 'x2_standard,x2_smoothing_0.1,x2_smoothed_0.001'
 SMALL = ['--k', 3, '--attack-iterations', 2, '--eps-rel', '0,0.02']
 EVALUATE = {
     'both attacks': ['--attack', 'thesis,strongest', '--models', MODELS, '--images', 2],
     'l-inf': ['--norm', 'linf', '--models', 'x2_smoothing_0.1', '--images', 2],
     'measurement': [
-        '--threat', 'measurement', '--models', 'x4_split_0.7', '--scale', 4,
+        '--threat', 'measurement', '--models', 'x4_smoothed_0.005', '--scale', 4,
         '--images', 1, '--attack', 'eot,transfer',
     ],
     'x4': [
-        '--scale', 4, '--models', 'x4_robust', '--images', 1, '--restarts', 2,
+        '--scale', 4, '--models', 'x4_refined', '--images', 1, '--restarts', 2,
         '--sigma-g', '.1,.2', '--seed', 3,
     ],
 }
 CERTIFY = {
-    'split': ['--model', 'x2_split_0.5', '--method', 'B2,B4,B4-ssim,B5,B5-trace,B6-range,B6,B7'],
-    'any network': ['--model', 'x2_smoothing_0.2'],
-    'measurement': ['--model', 'x4_split_0.7', '--method', 'B6,B7', '--eps-rel', '0,.004'],
+    'split': [
+        '--model', 'x2_smoothed_0.001', '--method', 'B2,B4,B4-ssim,B5,B5-trace,B6-range,B6,B7',
+    ],
+    'any network': ['--model', 'x2_smoothing_0.3'],
+    'measurement': ['--model', 'x4_smoothed_0.005', '--method', 'B6,B7', '--eps-rel', '0,.004'],
 }
 TRAIN = {
     'noise': ['--sigma-f', .1, '--ema', .9],

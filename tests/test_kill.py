@@ -199,7 +199,7 @@ def test_evaluation_survives_kill_9(photographs, tmp_path):
 
 def certification(out):
     return [
-        'rssr_certify', '--model', 'x4_split_0.7', '--out', out,
+        'rssr_certify', '--model', 'x4_smoothed_0.005', '--out', out,
         '--images', 3, '--n', 500, '--method', 'B6,B7',
     ]
 
@@ -254,7 +254,7 @@ def test_a_sweep_goes_on_whatever_its_names(tmp_path):
 
 def certify_some(crops, folder):
     terms = Terms(methods=('B7',), eps_rels=(0.,), n=300)
-    certify_photographs('x2_split_0.5', crops, folder, terms)
+    certify_photographs('x2_smoothed_0.001', crops, folder, terms)
 
 
 def sweep_some(crops, folder):

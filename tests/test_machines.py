@@ -63,7 +63,7 @@ def test_parts_of_the_grid_are_the_grid_and_hold_what_they_start_from(n, capsys)
 
 
 def test_a_part_has_no_table_and_the_whole_is_that_of_one_run(tmp_path, capsys):
-    certify = ['--model', 'x4_split_0.7', '--images', '3', '--n', '64', '--method', 'B7']
+    certify = ['--model', 'x4_smoothed_0.005', '--images', '3', '--n', '64', '--method', 'B7']
     out = ['--out', str(tmp_path/'parts')]
     for i in range(2):
         rssr_certify([*certify, *out, '--shards', f'{i}/2'])
@@ -131,7 +131,7 @@ def test_a_killed_worker_is_named_and_its_jobs_are_taken_up(tmp_path):
 
 @pytest.mark.slow
 def test_each_command_is_submitted(tmp_path, capsys):
-    certify = ['rssr_certify', '--model', 'x4_split_0.7', '--images', '2', '--n', '64',
+    certify = ['rssr_certify', '--model', 'x4_smoothed_0.005', '--images', '2', '--n', '64',
                '--method', 'B7', '--out', str(tmp_path/'certificates')]
     grid = ['rssr_grid', '--models', 'x2_*']                # without photographs, the recipes
     for words in (certify, grid):

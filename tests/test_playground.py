@@ -297,9 +297,9 @@ def test_other_choices_follow(playground):
     playground.choose('scale', 'x4')
     playground.shows(r'bilinear \(identity\) on .*x4')
     playground.choose('scale', 'x2')
-    playground.choose('model', 'x2_split_0.5')
+    playground.choose('model', 'x2_smoothed_0.001')
     playground.choose('attack', 'PGD, 10 steps, on f')
-    playground.shows(r'x2_split_0.5 on .*attack: thesis.*sigma_g 0.5')
+    playground.shows(r'x2_smoothed_0.001 on .*attack: thesis.*sigma_g 0.4')
 
 
 def test_a_certificate_has_a_bar_and_can_be_stopped(playground):
@@ -321,5 +321,5 @@ def test_a_wrong_upload_gets_a_message(playground, tmp_path):
     picture = Image.effect_mandelbrot((300, 200), (-2, -1, 1, 1), 30)  # size, part, quality
     picture.convert('RGB').save(tmp_path / 'mine.png')
     playground.give(tmp_path / 'mine.png')
-    playground.shows('x2_split_0.5 on mine.png')
+    playground.shows('x2_smoothed_0.001 on mine.png')
     assert not playground.complaints()

@@ -28,7 +28,7 @@ from rssr.sweep import read_results
 from rssr.training import rssr_train
 
 NOBODY = 65534
-MODEL = 'x4_split_0.7'
+MODEL = 'x4_smoothed_0.005'
 
 
 # ---------------------------------------------------------------- commands

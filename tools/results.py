@@ -22,7 +22,7 @@ from pathlib import Path
 import pandas as pd
 from torch import Tensor
 
-from rssr.adaptive import ATTACKS, Attack
+from rssr.adaptive import ATTACKS, AnyAttack, Attack, attack_set
 from rssr.attacks import Ascent
 from rssr.certification import OF_SUMMARY, Question, estimated_error, facts_of
 from rssr.certified import attacked
@@ -40,7 +40,7 @@ from rssr.core import write_file
 from rssr.curvature import Curvature
 from rssr.data import Crops, Distinct, Photographs, distinct, find_images, holdout, open_photographs
 from rssr.draws import observe, summary_of
-from rssr.evaluation import choose_sigma_g
+from rssr.evaluation import choose_sigma_g, note_sigma_g
 from rssr.grid import GRID, family, linear_command, linear_name, smoothed_name
 from rssr.linear import LearnedLinear, TrustRegion
 from rssr.models import (
@@ -71,7 +71,11 @@ from tools.strength import psnr_under_each
 RESULTS = Path(__file__).resolve().parents[1]/'nbs'/'results'
 RADII = (0., .01, .02, .05, .1, .2)
 HELD_OUT = 'imagenet-sample, held out'
-SIXTY = 60                       # photographs that are in no table of 24
+VAL = 120                        # all photographs of val
+SIXTY = 60                       # of them that no choice and no trial has seen
+FORTY = 40                       # of the sixty
+Attacks = tuple[AnyAttack, ...]
+STRONGEST = attack_set('strongest', precision='bfloat16')
 CERTIFIED = [*CERTIFICATE_IDENTITY, 'content', 'method', 'eps_rel']    # tells rows apart
 
 
@@ -80,6 +84,7 @@ class Source:
     "Where the photographs are, and where to compute."
     data: Path    # ImageNet-sample, with train and val
     device: str   # cpu, cuda, ...
+    label: str = 'imagenet-sample/val'    # what its photographs for validation are called
 
     def val(self, images: int) -> Photographs | Crops:
         "So many photographs that nothing was chosen on, evenly spread."
@@ -92,11 +97,6 @@ class Source:
                   if Photographs([file]).names[0] not in tables]
         return open_photographs(others, images=images)
 
-    @property
-    def label(self) -> str:
-        "What they are called."
-        return f'{self.data.resolve().name}/val'
-
     @cached_property
     def held_out(self) -> list[Path]:
         "Photographs of the training set that nothing was trained on."
@@ -105,6 +105,16 @@ class Source:
     def held(self, images: int) -> Photographs | Crops:
         "So many of them, evenly spread."
         return open_photographs(self.held_out, images=images)
+
+
+def some_of_sixty(
+    source: Source,     # photographs
+    images: int,        # how many
+) -> Crops:
+    "Some of the sixty, evenly spread."
+    crops = distinct(source.fresh(SIXTY))
+    which = [i*SIXTY//images for i in range(images)]
+    return Crops(crops.images[which], [crops.names[i] for i in which])
 
 
 def finish(
@@ -121,108 +131,104 @@ def finish(
 # ---------------------------------------------------------------- sweeps
 
 def sweep_models(
-    source: Source,                     # photographs
+    source: Source,                     # where to compute, and what the photographs are called
+    photos: Photographs | Crops,        # what is measured
     name: str,                          # of the folder
     setting: Setting,                   # what all rows share, but for the attacks
-    attacks: tuple[str, ...],           # names of sets
-    images: int,                        # of val; 0 for the 16 embedded ones
-    models: list[str] | None = None,    # names; all of the scale by default
+    attacks: tuple[Attacks, ...],       # sets, each on all
+    models: list[str],                  # names
     eps_rels: tuple[float, ...] = RADII,
+    sigma_gs: tuple[float, ...] | None = None,     # levels of smoothing; those of the cards
 ) -> None:
-    "Models on photographs that no choice has seen."
-    photos = source.val(images) if images else open_photographs(images=16)
-    label = source.label if images else 'embedded'
-    levels = (.15,) if name == 'x2_ablation' else None
-    who = subjects(models, setting.scale, source.device, levels)
+    "Models and interpolations, under each set of attacks."
+    who = subjects(models, setting.scale, source.device, sigma_gs)
     found = []
     for attack in attacks:
-        how = replace(setting, attacks=ATTACKS[attack], device=source.device)
-        found.append(sweep(who, photos, RESULTS/name, how, eps_rels, label))
+        how = replace(setting, attacks=attack, device=source.device)
+        found.append(sweep(who, photos, RESULTS/name, how, eps_rels, source.label))
     identity = ['model', 'weights', 'eps_rel', 'attack', 'sigma_g', 'content']
     finish(name, pd.concat(found).drop_duplicates(identity), write_results)
 
 
-def imagenet_sample(source: Source) -> None:
-    "The thesis's tables, under its attack and under the strongest."
+def of_tables(
+    scale: int,        # 2 or 4
+) -> list[str]:        # names of shipped models
+    "The learned linear maps of the radii, and the networks of the thesis's settings."
+    maps = [linear_name(scale, Threat(eps_rel)) for eps_rel in RADII]
+    networks = [name for name in list_models()
+                if GRID[name].scale == scale and family(name) in ('thesis', 'residual')]
+    return maps + networks
+
+
+def thesis(source: Source) -> None:
+    "The thesis's protocol: its attack, on the network alone, and all photographs of val."
     for scale in (2, 4):
-        both = ('thesis', 'strongest')
-        sweep_models(source, f'x{scale}_imagenet_sample', Setting(scale), both, 24)
+        sweep_models(source, source.val(VAL), f'x{scale}_thesis', Setting(scale),
+                     (ATTACKS['thesis'],), of_tables(scale))
+
+
+def strongest(source: Source) -> None:
+    "The strongest set, on forty of the sixty photographs that no choice has seen."
+    for scale in (2, 4):
+        sweep_models(source, some_of_sixty(source, FORTY), f'x{scale}_strongest', Setting(scale),
+                     (STRONGEST,), of_tables(scale))
 
 
 def ablation(source: Source) -> None:
     "Averaging without noise in training."
-    few = (0., .02, .05)
-    sweep_models(source, 'x2_ablation', Setting(), ('strongest',), 24, ['x2_standard'], few)
+    sweep_models(source, some_of_sixty(source, FORTY), 'x2_ablation', Setting(), (STRONGEST,),
+                 ['x2_standard', 'x2_thesis_standard'], (0., .02, .05), (.15,))
 
 
 def adaptive(source: Source) -> None:
     "The thesis's question A.3."
-    models = ['x2_smoothing_0.1', 'x2_smoothing_0.2', 'x2_smoothing_0.3']
-    attacks = ('thesis', 'transfer', 'rs_pgd', 'mended', 'eot')
-    sweep_models(source, 'x2_adaptive', Setting(k=10), attacks, 12, models, RADII[1:])
+    models = ['x2_smoothing_0.1', 'x2_smoothing_0.3', 'x2_smoothing_1']
+    names = ('thesis', 'transfer', 'rs_pgd', 'mended', 'eot')
+    sweep_models(source, source.val(12), 'x2_adaptive', Setting(k=10),
+                 tuple(ATTACKS[name] for name in names), models, RADII[1:])
 
 
 def measurement(source: Source) -> None:
     "The small image attacked."
     models = ['x2_standard', 'x2_smoothing_0.1', 'x2_adversarial_0.05']
-    setting = Setting(where='measurement')
-    few = (0., .02, .05, .1)
-    sweep_models(source, 'x2_measurement', setting, ('strongest',), 12, models, few)
+    sweep_models(source, source.val(12), 'x2_measurement', Setting(where='measurement'),
+                 (ATTACKS['strongest'],), models, (0., .02, .05, .1))
 
 
 def embedded(source: Source) -> None:
     "What `rssr_evaluate` does without options."
     models = [f'x2_{name}' for name in HEADLINE]
-    sweep_models(source, 'x2_embedded', Setting(), ('thesis',), 0, models, RADII[:4])
+    sweep_models(replace(source, label='embedded'), open_photographs(images=16), 'x2_embedded',
+                 Setting(), (ATTACKS['thesis'],), models, RADII[:4])
 
 
 # ---------------------------------------------------------------- choices
 
-def candidates(
-    scale: int,        # 2 or 4
-    eps_rel: float,    # relative radius
-) -> list[str]:        # names of shipped networks
-    "Networks behind the projection trained against one to five times the radius."
-    found = []
-    for name in list_models():
-        cfg = GRID[name]
-        if cfg.scale != scale or family(name) != 'projected': continue
-        if not cfg.eps_rel or cfg.sigma_f: continue
-        if not eps_rel or eps_rel <= cfg.eps_rel <= 5*eps_rel: found.append(name)
-    return found
-
-
-def choice(source: Source) -> None:
-    "Which network stands for which radius."
-    photos = source.held(16)
-    found = []
-    for scale in (2, 4):
-        setting = Setting(scale, attacks=ATTACKS['strongest'], device=source.device)
-        for eps_rel in RADII:
-            models = subjects(candidates(scale, eps_rel), scale, source.device)
-            networks = [s for s in models if s.eps_train]
-            args = (RESULTS/'choice', setting, (eps_rel,), HELD_OUT)
-            found.append(sweep(networks, photos, *args))
-    finish('choice', pd.concat(found), write_results)
-
-
 def sigma_g(source: Source) -> None:
-    "Once for each network, and for one of them anew at each radius, as the thesis does."
+    "Once for each network, and anew at each radius, as the thesis does."
+    photos, few = source.held(16), source.held(6)
     setting = Setting(device=source.device)
-    photos = source.held(16)
-    names = [name for name in list_models() if GRID[name].sigma_f]
-    once = [choose_sigma_g(name, photos, RESULTS/'sigma_g', setting=setting, data=HELD_OUT)[1]
-            for name in names]
-    finish('sigma_g', pd.concat(once), write_results)
-    few = source.held(6)
-    folder = RESULTS/'sigma_g_by_radius'
     short = replace(setting, k=16)
-    anew = []
-    for eps_rel in (*RADII, .035):
-        chosen = choose_sigma_g('x2_smoothing_0.1', few, folder, eps_rel, setting=short,
-                                data=HELD_OUT)
-        anew.append(chosen[1])
+    once, anew = [], []
+    for name in [name for name in list_models() if chosen_for(name)]:
+        best, rows = choose_sigma_g(name, photos, RESULTS/'sigma_g', setting=setting,
+                                    data=HELD_OUT)
+        once.append(rows)
+        note_sigma_g(name, dict(chosen=best, eps_rel=.02, by='ssim', data=HELD_OUT, n=16, k=50,
+                                attack_iterations=10, seed=0))
+        if family(name) != 'thesis': continue
+        for eps_rel in (*RADII, .035):
+            anew.append(choose_sigma_g(name, few, RESULTS/'sigma_g_by_radius', eps_rel,
+                                       setting=short, data=HELD_OUT)[1])
+    finish('sigma_g', pd.concat(once), write_results)
     finish('sigma_g_by_radius', pd.concat(anew), write_results)
+
+
+def chosen_for(
+    name: str,        # of a shipped model
+) -> bool:
+    "Whether it is smoothed at a level that is chosen."
+    return bool(GRID[name].sigma_f) and family(name) in ('thesis', 'residual')
 
 
 # ---------------------------------------------------------------- the bar
@@ -296,15 +302,6 @@ def fresh_attacked(source: Source) -> None:
 
 # ---------------------------------------------------------------- certificates
 
-def some_of_sixty(
-    source: Source,     # photographs
-    every: int,         # one in so many
-) -> Crops:
-    "Some of the sixty, evenly spread."
-    crops = distinct(source.fresh(SIXTY))
-    return Crops(crops.images[::every], crops.names[::every])
-
-
 # the network in two parts that all methods are compared on, and at which radii, by scale
 COMPARED: dict[int, tuple[str, tuple[float, ...]]] = {
     2: ('x2_smoothed_0.001', (0., .0005, .001, .002, .005, .01)),
@@ -327,7 +324,7 @@ def as_it_is(
 
 def certificates_compared(source: Source) -> None:
     "Every method at equal draws, on twelve of the sixty."
-    photos = some_of_sixty(source, 5)
+    photos = some_of_sixty(source, 12)
     asked: list[tuple[str | Candidate, tuple[str, ...], tuple[float, ...]]] = []
     for name, eps_rels in COMPARED.values():
         asked.append((name, OF_PARTS, eps_rels))
@@ -343,7 +340,7 @@ def certificates_compared(source: Source) -> None:
 
 def looks(source: Source) -> None:
     "Draws that are saved by looking whether it is decided: ten of the sixty, up to 8,000."
-    photos = some_of_sixty(source, 6)
+    photos = some_of_sixty(source, 10)
     found = []
     for name in ('x2_smoothed_0.0005', 'x4_smoothed_0.002'):
         radius = GRID[name].certified
@@ -427,7 +424,7 @@ def gained_of(
     "B7 as it was and as it is, from the same 5,000 draws of one photograph."
     crops = distinct(source.val(6))
     content = crops.contents[image]
-    f = load_model('x2_split_0.5', source.device)
+    f = load_model('x2_smoothed_0.001', source.device)
     p = crops[image][None].float().to(source.device)/255
     faced, y, x = problem(f.folded(), p, operator_of(f.card))
     noise = Noise(noise_of(f.card), 5000, photograph_seed(0, content))
@@ -587,7 +584,7 @@ def linear(source: Source) -> None:
         write_file(kept, (Path(out)/'choice.csv').read_bytes())
 
 
-PARTS = (imagenet_sample, ablation, adaptive, measurement, embedded, choice, sigma_g,
+PARTS = (sigma_g, thesis, strongest, ablation, adaptive, measurement, embedded,
          certificates_compared, looks, front, certificates_attacked, start, linear, fresh,
          fresh_attacked, curved, smoothed, gained)
 
@@ -601,10 +598,11 @@ def main(argv: list[str] | None = None) -> None:
     names = [part.__name__ for part in PARTS]
     parser.add_argument('--only', default=','.join(names), help='some of the default')
     args = parser.parse_args(argv)
+    source = Source(args.data, args.device, f'{args.data.resolve().name}/val')
     wanted = args.only.split(',')
     if unknown := set(wanted) - set(names): parser.error(f'no part {unknown.pop()}: {names}')
     for part in PARTS:
-        if part.__name__ in wanted: part(Source(args.data, args.device))
+        if part.__name__ in wanted: part(source)
 
 
 if __name__ == '__main__': main()
