@@ -5,9 +5,7 @@
 # %% auto #0
 __all__ = ['SETTINGS', 'RADII', 'HOLDS', 'FAILS', 'OPEN', 'ABOUT', 'TABLES', 'CLAIMS', 'setting_of', 'networks_of',
            'thesis_tables', 'Evidence', 'read_evidence', 'Agreement', 'rank_agreement', 'reproduced', 'Comparison',
-           'verdict_of', 'Table', 'about_as_robust', 'better_ssim', 'better_psnr', 'most_noise', 'smoothing_protects',
-           'adversary_protects', 'smoothing_above_linear', 'adversary_above_linear', 'worse_at_four', 'Claim',
-           'seed_differences']
+           'verdict_of', 'Table', 'Claim', 'seed_differences']
 
 # %% ../nbs/28_thesis.ipynb #9d7e0ccb
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,7 +44,7 @@ def networks_of(
     names = [name for name, cfg in GRID.items() if cfg.scale == scale and not cfg.seed]
     return {setting_of(name): name for name in names if family(name) == kind}
 
-# %% ../nbs/28_thesis.ipynb #813754e1
+# %% ../nbs/28_thesis.ipynb #056de3a6
 def thesis_tables(
     results: str | Path = 'results',      # folder of results
 ) -> pd.DataFrame:                # psnr_db, ssim, mse by scale, setting and eps_rel
@@ -60,7 +58,7 @@ def thesis_tables(
 
 class Evidence(NamedTuple):
     "What the thesis says and what was measured here."
-    said: pd.DataFrame            # see thesis_tables
+    said: pd.DataFrame            # figures of its tables, by scale, setting and eps_rel
     rows: Mapping[tuple[int, str], pd.DataFrame]      # by scale and attack, one a photograph
 
     def measured(
@@ -198,7 +196,7 @@ class Table(NamedTuple):
 
 TABLES = (('thesis', 'thesis'), ('thesis', 'strongest'), ('residual', 'strongest'))
 
-# %% ../nbs/28_thesis.ipynb #4d6b018f
+# %% ../nbs/28_thesis.ipynb #65f8dd29
 def _pairs(
     table: Table,                 # of one scale
     metric: str,                  # 'psnr' or 'ssim'
@@ -212,45 +210,63 @@ def _pairs(
             mean, half = paired(figures[a, eps_rel], figures[b, eps_rel])
             yield Comparison(f'{a} - {b}', eps_rel, mean, half, within)
 
-def about_as_robust(table: Table) -> Iterator[Comparison]:
+def _about_as_robust(
+    table: Table,                 # of one scale
+) -> Iterator[Comparison]:
     "Up to 0.02, smoothing with sigma_f 0.1 is about as robust as adversarial training there."
     asked = [('smoothing 0.1', f'adversarial {at:g}', at) for at in (.01, .02)]
     return _pairs(table, 'psnr', asked, ABOUT)
 
-def better_ssim(table: Table) -> Iterator[Comparison]:
+def _better_ssim(
+    table: Table,                 # of one scale
+) -> Iterator[Comparison]:
     "At larger radii smoothing has the better SSIM."
     asked = [(table.noise_for(at), f'adversarial {at:g}', at) for at in (.05, .1, .2)]
     return _pairs(table, 'ssim', asked)
 
-def better_psnr(table: Table) -> Iterator[Comparison]:
+def _better_psnr(
+    table: Table,                 # of one scale
+) -> Iterator[Comparison]:
     "At larger radii adversarial training has the better PSNR."
     asked = [(f'adversarial {at:g}', table.noise_for(at), at) for at in (.05, .1, .2)]
     return _pairs(table, 'psnr', asked)
 
-def most_noise(table: Table) -> Iterator[Comparison]:
+def _most_noise(
+    table: Table,                 # of one scale
+) -> Iterator[Comparison]:
     "At 0.1 and 0.2 sigma_f 1 has the best SSIM of all."
     others = [what for what in SETTINGS if what != 'smoothing 1']
     return _pairs(table, 'ssim', [('smoothing 1', what, at) for at in (.1, .2) for what in others])
 
-# %% ../nbs/28_thesis.ipynb #362f8ad7
-def smoothing_protects(table: Table) -> Iterator[Comparison]:
+# %% ../nbs/28_thesis.ipynb #b258e489
+def _smoothing_protects(
+    table: Table,                 # of one scale
+) -> Iterator[Comparison]:
     "Smoothing is better than no defence."
     asked = [(table.noise_for(at), 'standard', at) for at in EPS_RELS]
     return _pairs(table, 'psnr', asked)
 
-def adversary_protects(table: Table) -> Iterator[Comparison]:
+def _adversary_protects(
+    table: Table,                 # of one scale
+) -> Iterator[Comparison]:
     "Adversarial training for a radius is better there than no defence."
     return _pairs(table, 'psnr', [(f'adversarial {at:g}', 'standard', at) for at in EPS_RELS])
 
-def smoothing_above_linear(table: Table) -> Iterator[Comparison]:
+def _smoothing_above_linear(
+    table: Table,                 # of one scale
+) -> Iterator[Comparison]:
     "Smoothing is better than the learned linear map of the radius."
     return _pairs(table, 'psnr', [(table.noise_for(at), 'linear', at) for at in EPS_RELS])
 
-def adversary_above_linear(table: Table) -> Iterator[Comparison]:
+def _adversary_above_linear(
+    table: Table,                 # of one scale
+) -> Iterator[Comparison]:
     "Adversarial training for a radius is better there than the learned linear map."
     return _pairs(table, 'psnr', [(f'adversarial {at:g}', 'linear', at) for at in EPS_RELS])
 
-def worse_at_four(table: Table) -> Iterator[Comparison]:
+def _worse_at_four(
+    table: Table,                 # of one scale
+) -> Iterator[Comparison]:
     "x4 is worse: x2 minus x4, mean over all settings."
     at_two, at_four = (table._replace(scale=scale).figures('psnr') for scale in (2, 4))
     for at in RADII:
@@ -259,12 +275,12 @@ def worse_at_four(table: Table) -> Iterator[Comparison]:
         means = [some[[(what, at) for what in both]].mean(axis=1) for some in (at_two, at_four)]
         yield Comparison('x2 - x4', at, *paired(*means))
 
-# %% ../nbs/28_thesis.ipynb #3d29f028
+# %% ../nbs/28_thesis.ipynb #6522e9bf
 class Claim(NamedTuple):
     "What is claimed, of which scale, and how it is judged."
     words: str                    # as near to the thesis's as a line allows
     scale: int                    # 2 or 4
-    judge: Callable[[Table], Iterator[Comparison]]
+    judge: Callable[[Table], Iterator[Comparison]]    # makes the comparisons
 
     def comparisons(
         self,
@@ -277,19 +293,19 @@ class Claim(NamedTuple):
 
 CLAIMS: Mapping[str, Claim] = dict(
     about=Claim('x2, up to 0.02: smoothing (0.1) is about as robust as adversarial training', 2,
-                about_as_robust),
-    ssim=Claim('x2, from 0.05: smoothing has the better SSIM', 2, better_ssim),
-    psnr=Claim('x2, from 0.05: adversarial training has the better PSNR', 2, better_psnr),
-    most=Claim('x4, at 0.1 and 0.2: sigma_f 1 has the best SSIM', 4, most_noise),
-    four=Claim('x4 is worse than x2', 2, worse_at_four),
-    smoothing2=Claim('x2: smoothing protects', 2, smoothing_protects),
-    smoothing4=Claim('x4: smoothing protects', 4, smoothing_protects),
-    adversary2=Claim('x2: adversarial training protects', 2, adversary_protects),
-    adversary4=Claim('x4: adversarial training protects', 4, adversary_protects),
+                _about_as_robust),
+    ssim=Claim('x2, from 0.05: smoothing has the better SSIM', 2, _better_ssim),
+    psnr=Claim('x2, from 0.05: adversarial training has the better PSNR', 2, _better_psnr),
+    most=Claim('x4, at 0.1 and 0.2: sigma_f 1 has the best SSIM', 4, _most_noise),
+    four=Claim('x4 is worse than x2', 2, _worse_at_four),
+    smoothing2=Claim('x2: smoothing protects', 2, _smoothing_protects),
+    smoothing4=Claim('x4: smoothing protects', 4, _smoothing_protects),
+    adversary2=Claim('x2: adversarial training protects', 2, _adversary_protects),
+    adversary4=Claim('x4: adversarial training protects', 4, _adversary_protects),
     smoothing2_linear=Claim('(not in the thesis) x2: smoothing is above the linear map', 2,
-                            smoothing_above_linear),
+                            _smoothing_above_linear),
     adversary2_linear=Claim('(not in the thesis) x2: adversarial training is above it', 2,
-                            adversary_above_linear),
+                            _adversary_above_linear),
 )
 
 # %% ../nbs/28_thesis.ipynb #cd18f90f

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .adaptive import JUDGES, AnyAttack, Attack
+from .adaptive import JUDGES, AnyAttack, Attack, Rounded
 from .core import Shard, command
 from .sweep import Setting, Subject
 from .units import is_affine, is_linear
@@ -120,10 +120,11 @@ def attack_passes(
     attacks: Sequence[AnyAttack],     # a set of ATTACKS
     smoothed: bool = False,           # whether the mean is attacked, or the network alone
 ) -> np.ndarray:                      # passes of an image, forward and backward
-    "What a set of attacks takes. TypeError for one that is no `Attack`."
+    "What a set of attacks takes, rounded or not. TypeError for one that is no `Attack`."
     total = np.zeros(2)
     found = dict(f=0, g=0)
     for attack in attacks:
+        if isinstance(attack, Rounded): attack = attack.attack
         if not isinstance(attack, Attack): raise TypeError(f'{attack}: its passes are not known')
         if attack.target == 'g' and not smoothed: continue
         total += _climb(attack)

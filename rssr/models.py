@@ -56,6 +56,7 @@ def _whole_numbers(
     "How many steps each weight is, to the nearest."
     return (weights/steps).round()
 
+# %% ../nbs/07_models.ipynb #0ec531c8
 @torch.no_grad()
 def round_weights(
     model: nn.Module,             # is changed
@@ -86,6 +87,8 @@ def _stored(
             return {name: whole.to(torch.int8), name + _STEP: steps.bfloat16()}
     return {name: values.half()}
 
+# %% ../nbs/07_models.ipynb #001c1b52
+#| code-fold: true
 def save_model(
     model: Model,                 # the network, or the map
     path: str | Path,             # `<folder>/<name>.safetensors`
@@ -211,6 +214,7 @@ def _read_back(
         state[name] = values.float() if values.is_floating_point() else values
     return state
 
+# %% ../nbs/07_models.ipynb #a6df44ca
 def load_model(
     name: str | Path,             # a shipped name, or the path of a .safetensors file
     device: str = 'cpu',          # where to put it

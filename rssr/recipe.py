@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from .attacks import Ascent, frozen, pgd
-from .core import draw_integers, draw_normal, draw_uniform
+from .core import draw_integers, draw_normal
 from .metrics import mse
 from .operators import WHERE, Downsampling, Threat, pair, problem
 from rssr.unet import (
@@ -53,8 +53,7 @@ class TrainConfig:
     threat: str = 'input'             # where noise and attack are: input or measurement
     attack_iterations: int = 5        # gradient steps of the adversary
     attack_step: float | None = None  # in multiples of eps; 2.5/iterations by default
-    draw: str = 'fixed'               # 'uniform': each crop has its share of sigma, eps
-    loss: str = 'mse'                 # or 'relative' to interpolation, of the 'mean', or 'log'
+    loss: str = 'mse'                 # or of the 'mean' under noise, or its 'log'
     epochs: int = 50                  # passes over the photographs
     batch_size: int = 16              # crops a step
     lr: float = 2e-3                  # highest learning rate of Adam
@@ -102,8 +101,7 @@ def _architecture(cfg: TrainConfig) -> dict[str, Any]:
 _WORDS = dict(
     threat=WHERE,
     schedule=('cosine', 'onecycle', 'constant'),
-    draw=('fixed', 'uniform'),
-    loss=('mse', 'relative', 'mean', 'log'),
+    loss=('mse', 'mean', 'log'),
     precision=('float32', 'bfloat16'),
     bits=(16, 8),
 )
@@ -209,16 +207,6 @@ def learning_rate(
     return cfg.lr*(1 + math.cos(math.pi*(done - .25)/.75))/2
 
 # %% ../nbs/11_recipe.ipynb #5131fa1d
-def _shares(
-    y: Tensor,                     # inputs (N, 3, h, w)
-    cfg: TrainConfig,              # recipe
-    generator: torch.Generator,    # goes on if something is drawn
-) -> Tensor:                       # (N, 1, 1, 1)
-    "The share of sigma or of eps that each crop gets: all of it, or uniform in [0, 1)."
-    shape = (len(y), 1, 1, 1)
-    if cfg.draw == 'fixed': return torch.ones(shape, device=y.device)
-    return draw_uniform(shape, generator, y)
-
 def _noise(
     y: Tensor,                     # inputs (N, 3, h, w)
     cfg: TrainConfig,              # recipe
@@ -226,7 +214,7 @@ def _noise(
 ) -> Tensor:                       # (N, 3, h, w)
     "The noise of one step."
     if not cfg.sigma_f: return torch.zeros_like(y)
-    return cfg.sigma_f*_shares(y, cfg, generator)*draw_normal(y.shape, generator, y)
+    return cfg.sigma_f*draw_normal(y.shape, generator, y)
 
 def _precision(
     y: Tensor,                     # for the device
@@ -243,25 +231,17 @@ def _squared_error(
     cfg: TrainConfig,              # recipe
     generator: torch.Generator,    # of noise and starting points
 ) -> Tensor:                       # (N,)
-    "The error of each crop under noise and adversary, relative if that is asked for."
+    "The error of each crop under noise and adversary."
     operator = Downsampling(cfg.scale)
     net, clean, x = problem(f, p, operator, cfg.threat)
     noise = _noise(clean, cfg, generator)
-    shares = _shares(clean, cfg, generator)
-
-    def given(y: Tensor) -> Tensor:
-        "What the network gets for a point of the ball, of which each crop takes its share."
-        return clean + shares*(y - clean) + noise
-
     z = clean
     if cfg.eps_rel:
         attacked = problem(_for_attack(f, cfg), p, operator, cfg.threat).f
         threat = Threat(cfg.eps_rel, 'l2', cfg.threat)
         ascent = Ascent(cfg.attack_iterations, cfg.attack_step)
-        z = pgd(lambda y: attacked(given(y)), clean, x, threat, ascent, generator=generator)
-    with _precision(clean, cfg): error = mse(net(given(z)).float(), x)
-    if cfg.loss == 'mse': return error
-    return error/_error_of_interpolation(clean, x, shares, cfg)
+        z = pgd(lambda y: attacked(y + noise), clean, x, threat, ascent, generator=generator)
+    with _precision(clean, cfg): return mse(net(z + noise).float(), x)
 
 def _for_attack(
     f: nn.Module,                  # the network, in training mode
@@ -270,18 +250,6 @@ def _for_attack(
     "The network as it would answer now, in its fastest form."
     if is_foldable(f): return f.folded(cfg.precision)
     return copy.deepcopy(f).eval().requires_grad_(False)
-
-# %% ../nbs/11_recipe.ipynb #526faba6
-def _error_of_interpolation(
-    y: Tensor,                     # inputs, or measurements
-    x: Tensor,                     # ground truth (N, 3, h, w)
-    shares: Tensor,                # of the radius, (N, 1, 1, 1)
-    cfg: TrainConfig,              # recipe
-) -> Tensor:                       # (N,)
-    "What bilinear interpolation may come to at that radius."
-    lifted = y if cfg.threat == 'input' else Downsampling(cfg.scale).lift(y)
-    distance = mse(lifted, x).sqrt() + cfg.eps_rel*shares.flatten()
-    return distance.clamp_min(.02).square()               # a flat crop does not rule
 
 # %% ../nbs/11_recipe.ipynb #231a282f
 SPREAD = .1                        # share of the spread in the loss of the mean

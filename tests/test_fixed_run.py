@@ -48,8 +48,7 @@ CERTIFY = {
 TRAIN = {
     'noise': ['--sigma-f', .1, '--ema', .9],
     'adversary': [
-        '--eps-rel', .02, '--attack-iterations', 2, '--draw', 'uniform',
-        '--loss', 'relative', '--projection',
+        '--eps-rel', .02, '--attack-iterations', 2, '--projection', '--bits', 8,
     ],
     'mean': ['--bound', .05, '--sigma-f', .5, '--loss', 'mean', '--schedule', 'onecycle'],
     'measurement': [

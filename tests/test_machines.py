@@ -177,7 +177,7 @@ def curve(frozen, size, photographs, **recipe):
     for _ in range(2): state.history.append(dict(loss=_epoch(state, cfg, photos, 'cpu')))
     return [row['loss'] for row in state.history], content_hash(*state.tensors().values())
 
-HARD = dict(sigma_f=.1, eps_rel=.05, attack_iterations=1, draw='uniform', loss='relative')
+HARD = dict(sigma_f=.1, eps_rel=.05, attack_iterations=1)
 def curves():
     return [curve(True, 64, 19, batch_size=6, lr=.01, **HARD),      # the last batch: 1
             curve(True, 64, 16, batch_size=5, lr=.01, sigma_f=.5, loss='mean', bound=.05),

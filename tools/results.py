@@ -1,6 +1,6 @@
 """Every folder of nbs/results again, from the shipped models:
 
-    python -m tools.results IMAGENET_SAMPLE [--device cuda] [--only x2_embedded,...]
+    python -m tools.results IMAGENET_SAMPLE [--device cuda] [--only embedded,...] [--how-long]
 
 Photographs that are measured already are not measured again, so an interrupted run goes on.
 A finished folder keeps what was asked for and nothing else: rows of an older way of drawing, of
@@ -14,15 +14,18 @@ import json
 import math
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
+import torch
 from torch import Tensor
 
-from rssr.adaptive import ATTACKS, AnyAttack, Attack, attack_set
+from rssr.adaptive import ATTACKS, AnyAttack, Attack, Rounded, attack_set
 from rssr.attacks import Ascent
 from rssr.certification import OF_SUMMARY, Question, estimated_error, facts_of
 from rssr.certified import attacked
@@ -43,6 +46,7 @@ from rssr.draws import observe, summary_of
 from rssr.evaluation import choose_sigma_g, note_sigma_g
 from rssr.grid import GRID, family, linear_command, linear_name, smoothed_name
 from rssr.linear import LearnedLinear, TrustRegion
+from rssr.machines import forecast
 from rssr.models import (
     estimator_hash,
     list_models,
@@ -63,7 +67,7 @@ from rssr.sweep import (
     write_results,
 )
 from rssr.training import train_folder
-from rssr.unet import Refined, Split
+from rssr.unet import PRECISIONS, Refined, Split, UNet
 from rssr.units import STD, norms
 from tools.first_bound import first_quality_bound
 from tools.strength import psnr_under_each
@@ -77,6 +81,18 @@ FORTY = 40                       # of the sixty
 Attacks = tuple[AnyAttack, ...]
 STRONGEST = attack_set('strongest', precision='bfloat16')
 CERTIFIED = [*CERTIFICATE_IDENTITY, 'content', 'method', 'eps_rel']    # tells rows apart
+
+
+class Speed(NamedTuple):
+    "Seconds that a network takes for an image on this machine, alone on it."
+    forward: float        # a pass
+    gradient: float       # a pass and its way back
+    rounded: float        # the same in bfloat16
+
+    def of(self, setting: Setting) -> tuple[float, float]:
+        "Of a pass forward and of one backward, as `forecast` counts them."
+        rounded = any(isinstance(attack, Rounded) for attack in setting.attacks)
+        return self.forward, (self.rounded if rounded else self.gradient) - self.forward
 
 
 @dataclass(frozen=True)
@@ -130,24 +146,42 @@ def finish(
 
 # ---------------------------------------------------------------- sweeps
 
-def sweep_models(
-    source: Source,                     # where to compute, and what the photographs are called
-    photos: Photographs | Crops,        # what is measured
-    name: str,                          # of the folder
-    setting: Setting,                   # what all rows share, but for the attacks
-    attacks: tuple[Attacks, ...],       # sets, each on all
-    models: list[str],                  # names
-    eps_rels: tuple[float, ...] = RADII,
-    sigma_gs: tuple[float, ...] | None = None,     # levels of smoothing; those of the cards
-) -> None:
-    "Models and interpolations, under each set of attacks."
-    who = subjects(models, setting.scale, source.device, sigma_gs)
-    found = []
-    for attack in attacks:
-        how = replace(setting, attacks=attack, device=source.device)
-        found.append(sweep(who, photos, RESULTS/name, how, eps_rels, source.label))
-    identity = ['model', 'weights', 'eps_rel', 'attack', 'sigma_g', 'content']
-    finish(name, pd.concat(found).drop_duplicates(identity), write_results)
+@dataclass(frozen=True)
+class Folder:
+    "A folder of results of a sweep: models and interpolations, under each set of attacks."
+    name: str                                   # of the folder
+    photos: Callable[[Source], Photographs | Crops]       # what is measured
+    setting: Setting                            # what all rows share, but for the attacks
+    attacks: tuple[Attacks, ...]                # sets, each on all
+    models: list[str]                           # names
+    eps_rels: tuple[float, ...] = RADII         # relative radii
+    sigma_gs: tuple[float, ...] | None = None   # levels of smoothing; those of the cards
+    label: str = ''                             # what the photographs are called; that of val
+
+    def who(self, source: Source) -> list[Subject]:
+        "Interpolations first."
+        return subjects(self.models, self.setting.scale, source.device, self.sigma_gs)
+
+    def settings(self, source: Source) -> list[Setting]:
+        "One for each set of attacks."
+        return [replace(self.setting, attacks=attacks, device=source.device)
+                for attacks in self.attacks]
+
+    def compute(self, source: Source) -> None:
+        "Measure what is missing, and keep what was asked for."
+        found = []
+        for setting in self.settings(source):
+            args = (self.photos(source), RESULTS/self.name, setting, self.eps_rels)
+            found.append(sweep(self.who(source), *args, self.label or source.label))
+        identity = ['model', 'weights', 'eps_rel', 'attack', 'sigma_g', 'content']
+        finish(self.name, pd.concat(found).drop_duplicates(identity), write_results)
+
+    def hours(self, source: Source, speed: Speed) -> float:
+        "How long all of it would take."
+        images = len(distinct(self.photos(source)))
+        asked = (self.who(source), self.eps_rels)
+        return sum(forecast(*asked, setting, images, speed.of(setting)).hours
+                   for setting in self.settings(source))
 
 
 def of_tables(
@@ -160,46 +194,46 @@ def of_tables(
     return maps + networks
 
 
-def thesis(source: Source) -> None:
+def thesis() -> Iterator[Folder]:
     "The thesis's protocol: its attack, on the network alone, and all photographs of val."
     for scale in (2, 4):
-        sweep_models(source, source.val(VAL), f'x{scale}_thesis', Setting(scale),
+        yield Folder(f'x{scale}_thesis', lambda source: source.val(VAL), Setting(scale),
                      (ATTACKS['thesis'],), of_tables(scale))
 
 
-def strongest(source: Source) -> None:
+def strongest() -> Iterator[Folder]:
     "The strongest set, on forty of the sixty photographs that no choice has seen."
     for scale in (2, 4):
-        sweep_models(source, some_of_sixty(source, FORTY), f'x{scale}_strongest', Setting(scale),
-                     (STRONGEST,), of_tables(scale))
+        yield Folder(f'x{scale}_strongest', lambda source: some_of_sixty(source, FORTY),
+                     Setting(scale), (STRONGEST,), of_tables(scale))
 
 
-def ablation(source: Source) -> None:
+def ablation() -> Iterator[Folder]:
     "Averaging without noise in training."
-    sweep_models(source, some_of_sixty(source, FORTY), 'x2_ablation', Setting(), (STRONGEST,),
-                 ['x2_standard', 'x2_thesis_standard'], (0., .02, .05), (.15,))
+    yield Folder('x2_ablation', lambda source: some_of_sixty(source, FORTY), Setting(),
+                 (STRONGEST,), ['x2_standard', 'x2_thesis_standard'], (0., .02, .05), (.15,))
 
 
-def adaptive(source: Source) -> None:
+def adaptive() -> Iterator[Folder]:
     "The thesis's question A.3."
     models = ['x2_smoothing_0.1', 'x2_smoothing_0.3', 'x2_smoothing_1']
     names = ('thesis', 'transfer', 'rs_pgd', 'mended', 'eot')
-    sweep_models(source, source.val(12), 'x2_adaptive', Setting(k=10),
+    yield Folder('x2_adaptive', lambda source: source.val(12), Setting(k=10),
                  tuple(ATTACKS[name] for name in names), models, RADII[1:])
 
 
-def measurement(source: Source) -> None:
+def measurement() -> Iterator[Folder]:
     "The small image attacked."
     models = ['x2_standard', 'x2_smoothing_0.1', 'x2_adversarial_0.05']
-    sweep_models(source, source.val(12), 'x2_measurement', Setting(where='measurement'),
+    yield Folder('x2_measurement', lambda source: source.val(12), Setting(where='measurement'),
                  (ATTACKS['strongest'],), models, (0., .02, .05, .1))
 
 
-def embedded(source: Source) -> None:
+def embedded() -> Iterator[Folder]:
     "What `rssr_evaluate` does without options."
-    models = [f'x2_{name}' for name in HEADLINE]
-    sweep_models(replace(source, label='embedded'), open_photographs(images=16), 'x2_embedded',
-                 Setting(), (ATTACKS['thesis'],), models, RADII[:4])
+    yield Folder('x2_embedded', lambda source: open_photographs(images=16), Setting(),
+                 (ATTACKS['thesis'],), [f'x2_{name}' for name in HEADLINE], RADII[:4],
+                 label='embedded')
 
 
 # ---------------------------------------------------------------- choices
@@ -575,6 +609,21 @@ def start(source: Source) -> None:
     write_file(kept, pd.DataFrame(rows).to_csv(index=False).encode())
 
 
+def average(source: Source) -> None:
+    "What is kept of a training with a constant rate: the last weights, or their moving average."
+    kept = RESULTS/'average.csv'
+    if kept.exists(): return
+    rows: list[dict] = []
+    for name, ema in (('last', 0.), ('average', GRID['x2_thesis_standard'].ema)):
+        cfg = replace(GRID['x2_thesis_standard'], ema=ema)
+        with tempfile.TemporaryDirectory() as out:
+            train_folder(cfg, str(source.data), out, source.device)
+            card = load_card(Path(out)/f'{cfg.name}.safetensors')
+        about = dict(kept=name, ema=ema)
+        rows += (about | dict(epoch=i) | row for i, row in enumerate(card['history'], 1))
+    write_file(kept, pd.DataFrame(rows).to_csv(index=False).encode())
+
+
 def linear(source: Source) -> None:
     "Which noise of a learned linear map for which radius."
     kept = RESULTS/'linear'/'choice.csv'
@@ -584,25 +633,98 @@ def linear(source: Source) -> None:
         write_file(kept, (Path(out)/'choice.csv').read_bytes())
 
 
-PARTS = (sigma_g, thesis, strongest, ablation, adaptive, measurement, embedded,
-         certificates_compared, looks, front, certificates_attacked, start, linear, fresh,
-         fresh_attacked, curved, smoothed, gained)
+SWEEPS = (thesis, strongest, ablation, adaptive, measurement, embedded)
+OTHERS = (certificates_compared, looks, front, certificates_attacked, start, average, linear,
+          fresh, fresh_attacked, curved, smoothed, gained)
 
 
-def main(argv: list[str] | None = None) -> None:
-    "Compute what the command line asks for."
+# ---------------------------------------------------------------- how long it will take
+
+@torch.no_grad()
+def seconds_of(
+    work: Callable[[Tensor], object],     # is given images
+    device: str,                          # cpu, cuda, ...
+) -> float:                               # for an image, the fastest of three times
+    "How long a network is at work."
+    y = torch.zeros(8, 3, 160, 160, device=device)
+    times = []
+    for _ in range(4):
+        start = time.perf_counter()
+        work(y)
+        times.append((time.perf_counter() - start)/len(y))
+    return min(times[1:])
+
+
+def measured_speed(
+    device: str,                          # cpu, cuda, ...
+) -> Speed:
+    "Of this machine as it is now."
+    f = load_model('x2_standard', device)
+    assert isinstance(f, UNet)
+    networks = {precision: f.folded(precision) for precision in PRECISIONS}
+
+    def gradient(precision: str) -> Callable[[Tensor], object]:
+        "A pass and its way back."
+        def work(y: Tensor) -> object:
+            y = y.clone().requires_grad_()
+            with torch.enable_grad(): return networks[precision](y).square().sum().backward()
+        return work
+
+    works = (networks['float32'], gradient('float32'), gradient('bfloat16'))
+    return Speed(*(seconds_of(work, device) for work in works))
+
+
+def say_how_long(
+    source: Source,                       # photographs
+    parts: list[Callable],                # of SWEEPS
+) -> None:
+    "Print what the sweeps would take from nothing, one folder a line."
+    speed = measured_speed(source.device)
+    hours = {folder.name: folder.hours(source, speed) for part in parts for folder in part()}
+    print(f'an image takes {1e3*speed.forward:.1f} ms, with its gradient '
+          f'{1e3*speed.gradient:.1f} ms, in bfloat16 {1e3*speed.rounded:.1f} ms')
+    for name, needed in hours.items(): print(f'{name:16} {60*needed:6.0f} minutes from nothing')
+    print(f'{"all sweeps":16} {60*sum(hours.values()):6.0f} minutes on one such process, less '
+          'what is there already', flush=True)
+
+
+def parser_of(
+    names: list[str],                     # of the parts
+) -> argparse.ArgumentParser:
+    "What the command line may say."
     described = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=described)
     parser.add_argument('data', type=Path, help='ImageNet-sample, with train and val')
     parser.add_argument('--device', default='cpu')
-    names = [part.__name__ for part in PARTS]
     parser.add_argument('--only', default=','.join(names), help='some of the default')
+    parser.add_argument('--how-long', action='store_true', help='predict the sweeps, and end')
+    return parser
+
+
+def compute(
+    source: Source,                       # photographs
+    wanted: list[str],                    # names of parts
+) -> None:
+    "What is asked for; the choices first, since the tables are made with them."
+    if 'sigma_g' in wanted: sigma_g(source)
+    for part in SWEEPS:
+        if part.__name__ not in wanted: continue
+        for folder in part(): folder.compute(source)
+    for other in OTHERS:
+        if other.__name__ in wanted: other(source)
+
+
+def main(argv: list[str] | None = None) -> None:
+    "Compute what the command line asks for."
+    names = [part.__name__ for part in (sigma_g, *SWEEPS, *OTHERS)]
+    parser = parser_of(names)
     args = parser.parse_args(argv)
-    source = Source(args.data, args.device, f'{args.data.resolve().name}/val')
     wanted = args.only.split(',')
     if unknown := set(wanted) - set(names): parser.error(f'no part {unknown.pop()}: {names}')
-    for part in PARTS:
-        if part.__name__ in wanted: part(source)
+    source = Source(args.data, args.device, f'{args.data.resolve().name}/val')
+    sweeps = [part for part in SWEEPS if part.__name__ in wanted]
+    if sweeps: say_how_long(source, sweeps)
+    if not args.how_long: compute(source, wanted)
 
 
 if __name__ == '__main__': main()
