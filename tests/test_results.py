@@ -403,8 +403,8 @@ def heads(text):
     return found
 
 
-FOLDERS = ['x2_imagenet_sample', 'x4_imagenet_sample', 'x2_ablation', 'x2_adaptive',
-           'x2_measurement', 'x2_embedded', 'choice', 'sigma_g', 'sigma_g_by_radius']
+FOLDERS = ['x2_thesis', 'x4_thesis', 'x2_strongest', 'x4_strongest', 'x2_ablation', 'x2_adaptive',
+           'x2_measurement', 'x2_embedded', 'sigma_g', 'sigma_g_by_radius']
 
 
 @pytest.mark.parametrize('name', FOLDERS)

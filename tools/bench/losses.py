@@ -16,7 +16,7 @@ from rssr.smoothing import Noise, Smoothed
 
 from .works import photographs
 
-MODELS = ('x2_standard', 'x2_smoothing_0.1', 'x2_robust')
+MODELS = ('x2_standard', 'x2_smoothing_0.1', 'x2_adversarial_0.05')
 RADII = (.02, .1)
 SMOOTHED = 'x2_smoothing_0.1'
 
