@@ -9,7 +9,15 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from rssr.data import Crops, embedded_photographs
-from rssr.models import list_models, load_card, load_model, model_path, operator_of, save_model
+from rssr.models import (
+    WEIGHTS,
+    list_models,
+    load_card,
+    load_model,
+    model_path,
+    operator_of,
+    save_model,
+)
 from rssr.operators import pair
 from rssr.recipe import TrainConfig
 from rssr.training import TrainState, load_checkpoint, save_checkpoint, train, validate
@@ -116,3 +124,8 @@ def test_a_checkpoint_of_an_older_version_is_the_same_recipe(name, tmp_path):
     save_file(tensors, point, metadata | dict(config=older))
     load_checkpoint(point, state, cfg)
     assert state.history == []
+
+
+def test_all_weights_together_are_small():
+    files = [*WEIGHTS.glob('*.safetensors'), *WEIGHTS.glob('*.json')]
+    assert len(files) > 100 and sum(path.stat().st_size for path in files) < 30e6
