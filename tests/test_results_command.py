@@ -18,9 +18,14 @@ from rssr.certifying import (
 )
 from rssr.data import Crops, embedded_photographs
 from rssr.draws import Part, share_reached
+from rssr.evaluation import rows_of_attack
 from rssr.models import estimator_hash, load_model
+from rssr.sweep import LINEAR, Setting, read_results
 from rssr.units import is_split
-from tools import results
+from tools.results import certificates
+from tools.results.source import Source
+from tools.results.speed import Speed
+from tools.results.tables import STRONGEST, Folder
 
 SIZE = 32                                        # of the crops
 SMOOTHED = {2: {.0005: 64}, 4: {.002: 64}}       # draws
@@ -33,7 +38,7 @@ def crops(*numbers: int) -> Crops:
 
 
 @dataclass(frozen=True)
-class Small(results.Source):
+class Small(Source):
     """Two crops, whichever are asked for."""
     def fresh(self, images: int) -> Crops:
         return crops(0, 9)
@@ -45,9 +50,8 @@ class Small(results.Source):
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Small:
     """Results go into a folder of the test."""
-    monkeypatch.setattr(results, 'RESULTS', tmp_path)
-    monkeypatch.setattr(results, 'SMOOTHED', SMOOTHED)
-    return Small(tmp_path, 'cpu')
+    monkeypatch.setattr(certificates, 'SMOOTHED', SMOOTHED)
+    return Small(tmp_path, 'cpu', results=tmp_path)
 
 
 def texts(folder: Path) -> dict[str, str]:
@@ -56,19 +60,38 @@ def texts(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in paths}
 
 
+def test_a_table_is_made_once_and_its_time_foretold(source: Small) -> None:
+    """Rows of a rounded search are those of the strongest set."""
+    models = ['x2_linear_0.02', 'x2_smoothing_0.1']
+    quick = tuple(attack.with_numbers(2, 1) for attack in STRONGEST)
+    table = Folder('some', lambda source: crops(0, 9), Setting(k=2), (quick,), models, (0., .02))
+    assert 0 < table.hours(source, Speed(.1, .3, .2)) < table.hours(source, Speed(.1, .3, .4))
+    table.compute(source)
+    once = texts(source.results)
+    assert set(once) == {'some/rows.csv', 'some/runs.csv'}
+    table.compute(source)
+    assert texts(source.results) == once
+    rows = read_results(source.results/'some')
+    assert set(rows['model']) == {*LINEAR, *models} and rows['photograph'].nunique() == 2
+    named = [str(attack) for attack in STRONGEST]
+    assert all(name.endswith('bfloat16') for name in named)
+    lines = pd.DataFrame(dict(attack=['; '.join(named), 'another', '']))
+    assert len(rows_of_attack(lines, 'strongest')) == 2
+
+
 def test_a_part_that_is_done_is_done(source: Small, tmp_path: Path) -> None:
     """The second call changes nothing, and leaves nothing behind."""
-    results.smoothed_at(source, 2)
+    certificates.smoothed_at(source, 2)
     first = texts(tmp_path)
     folder = {'x2_smoothed/rows.csv', 'x2_smoothed/runs.csv'}
     assert set(first) == folder | {'x2_smoothed_infinite.csv'}
-    results.smoothed_at(source, 2)
+    certificates.smoothed_at(source, 2)
     assert texts(tmp_path) == first
 
 
 def test_scales_with_equal_radii_both_keep_their_linear_maps(source: Small, tmp_path: Path) -> None:
     """Those of x4 were taken for copies of those of x2."""
-    results.front(source)
+    certificates.front(source)
     rows = read_certificates(tmp_path/'front')
     counts = rows.groupby(['scale', 'method']).size()
     assert set(counts) == {2*2} and len(counts) == 2*5    # photographs and radii; B7 and four maps
@@ -88,21 +111,21 @@ def test_estimates_are_those_of_the_rows(tmp_path: Path) -> None:
     """Old ones stay while their rows do; none is left out in silence."""
     kept = tmp_path/'estimates.csv'
     rows = certified(tmp_path/'two', crops(0, 9))
-    results.keep_estimates(rows, tmp_path/'two'/'documents', kept)
+    certificates.keep_estimates(rows, tmp_path/'two'/'documents', kept)
     both = kept.read_text()
     assert len(both.splitlines()) == 1 + 2*2
-    results.keep_estimates(rows, tmp_path/'nothing new', kept)
+    certificates.keep_estimates(rows, tmp_path/'nothing new', kept)
     assert kept.read_text() == both
     one = certified(tmp_path/'one', crops(9))
-    results.keep_estimates(one, tmp_path/'nothing new', kept)
+    certificates.keep_estimates(one, tmp_path/'nothing new', kept)
     assert pd.read_csv(kept)['content'].unique().tolist() == one['content'].unique().tolist()
     with pytest.raises(ValueError, match=r'estimates\.csv lacks'):
-        results.keep_estimates(rows, tmp_path/'nothing new', kept)
+        certificates.keep_estimates(rows, tmp_path/'nothing new', kept)
 
 
 def test_a_network_as_it_is(source: Small) -> None:
     """What was split, with the noise of what it was split for."""
-    whole = results.as_it_is('x2_smoothed_0.001', 'cpu')
+    whole = certificates.as_it_is('x2_smoothed_0.001', 'cpu')
     split = candidate('x2_smoothed_0.001', 'cpu', 'bfloat16')
     inside = load_model('x2_smoothed_0.001').f.folded('bfloat16')
     assert estimator_hash(whole.f) == estimator_hash(inside)

@@ -1,0 +1,1 @@
+"The folders of nbs/results, made again from the shipped models."

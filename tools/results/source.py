@@ -1,0 +1,70 @@
+"Where the photographs are, and where the results go."
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from rssr.data import Crops, Photographs, distinct, find_images, holdout, open_photographs
+
+RESULTS = Path(__file__).resolve().parents[2]/'nbs'/'results'
+RADII = (0., .01, .02, .05, .1, .2)
+HELD_OUT = 'imagenet-sample, held out'
+VAL = 120                        # all photographs of val
+SIXTY = 60                       # of them that no choice and no trial has seen
+FORTY = 40                       # of the sixty
+
+
+@dataclass(frozen=True)
+class Source:
+    "Where the photographs are, and where to compute."
+    data: Path    # ImageNet-sample, with train and val
+    device: str   # cpu, cuda, ...
+    label: str = 'imagenet-sample/val'    # what its photographs for validation are called
+    results: Path = RESULTS               # folder of all results
+
+    def val(self, images: int) -> Photographs | Crops:
+        "So many photographs that nothing was chosen on, evenly spread."
+        return open_photographs(find_images(self.data, 'val'), images=images)
+
+    def fresh(self, images: int) -> Photographs | Crops:
+        "So many of val, evenly spread over those that are not in the tables of 24."
+        tables = set(self.val(24).names)
+        others = [file for file in find_images(self.data, 'val')
+                  if Photographs([file]).names[0] not in tables]
+        return open_photographs(others, images=images)
+
+    @cached_property
+    def held_out(self) -> list[Path]:
+        "Photographs of the training set that nothing was trained on."
+        return holdout(find_images(self.data, 'train'))[1]
+
+    def held(self, images: int) -> Photographs | Crops:
+        "So many of them, evenly spread."
+        return open_photographs(self.held_out, images=images)
+
+
+def some_of_sixty(
+    source: Source,     # photographs
+    images: int,        # how many
+) -> Crops:
+    "Some of the sixty, evenly spread."
+    crops = distinct(source.fresh(SIXTY))
+    which = [i*SIXTY//images for i in range(images)]
+    return Crops(crops.images[which], [crops.names[i] for i in which])
+
+
+def finish(
+    source: Source,                                # for the folder of all results
+    name: str,                                     # of the folder
+    rows: pd.DataFrame,                            # all that belongs into it
+    write: Callable[[pd.DataFrame, Path], None],   # makes rows.csv and runs.csv
+) -> None:
+    "Keep what was asked for, in the form for publishing."
+    write(rows, source.results/name)
+    shutil.rmtree(source.results/name/'jobs')
+    shutil.rmtree(source.results/name/'documents', ignore_errors=True)    # of certificates alone
