@@ -162,7 +162,7 @@ def verdict_of(
     if OPEN in found: return OPEN
     return HOLDS if found else ''
 
-# %% ../nbs/28_thesis.ipynb #2033202e
+# %% ../nbs/28_thesis.ipynb #59760433
 class Table(NamedTuple):
     "Measured figures of the networks of one family, at one scale under one attack."
     scale: int                    # 2 or 4
@@ -182,7 +182,7 @@ class Table(NamedTuple):
         for at in RADII:
             bar = (f'x{self.scale}_linear_{at:g}', at)
             if bar in every: found['linear', at] = every[bar]
-        return pd.DataFrame(found)
+        return pd.DataFrame(found).dropna(axis=1)         # older rows keep no SSIM
 
     def noise_for(
         self,

@@ -213,7 +213,7 @@ def test_the_change_bound_is_that_of_the_dense_matrix(maps):
 def learned(small, folder):
     "Rows of the maps in a certification."
     terms = Terms(('B7',), (0., .0007, .002), n=64)
-    rows = certify_photographs('x2_smoothed_0.001', small, folder, terms)
+    rows = certify_photographs('x2_smoothing_0.3', small, folder, terms)
     return rows[rows['method'] == 'B0 learned']
 
 
