@@ -200,7 +200,7 @@ def test_evaluation_survives_kill_9(photographs, tmp_path):
 def certification(out):
     return [
         'rssr_certify', '--model', 'x4_smoothed_0.005', '--out', out,
-        '--images', 3, '--n', 500, '--method', 'B6,B7',
+        '--images', 3, '--n', 500, '--size', 64, '--method', 'B6,B7',
     ]
 
 
