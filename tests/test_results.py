@@ -426,6 +426,7 @@ def test_published_rows_belong_to_the_shipped_models():
         lines = summary(rows)
         assert not lines.duplicated([*IDENTITY]).any()
         models = lines[lines['sigma_f'] + lines['eps_train'] > 0]
+        models = models[~models['model'].str.endswith(', told')]        # told, it is another one
         assert [made[model] for model in models['model']] == models['weights'].tolist()
         assert lines.groupby(['data', 'scale'])['photograph_set'].nunique().max() == 1
         assert rows['psnr'].between(0, 100).all()
