@@ -9,6 +9,7 @@ __all__ = ['SETTINGS', 'RADII', 'HOLDS', 'FAILS', 'OPEN', 'ABOUT', 'TABLES', 'CL
 
 # %% ../nbs/28_thesis.ipynb #9d7e0ccb
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -239,30 +240,19 @@ def _most_noise(
     return _pairs(table, 'ssim', [('smoothing 1', what, at) for at in (.1, .2) for what in others])
 
 # %% ../nbs/28_thesis.ipynb #b258e489
-def _smoothing_protects(
+def _smoothing_above(
     table: Table,                 # of one scale
+    other: str,                   # a setting, or 'linear'
 ) -> Iterator[Comparison]:
-    "Smoothing is better than no defence."
-    asked = [(table.noise_for(at), 'standard', at) for at in EPS_RELS]
-    return _pairs(table, 'psnr', asked)
+    "Smoothing is better than that, at each radius."
+    return _pairs(table, 'psnr', [(table.noise_for(at), other, at) for at in EPS_RELS])
 
-def _adversary_protects(
+def _adversary_above(
     table: Table,                 # of one scale
+    other: str,                   # a setting, or 'linear'
 ) -> Iterator[Comparison]:
-    "Adversarial training for a radius is better there than no defence."
-    return _pairs(table, 'psnr', [(f'adversarial {at:g}', 'standard', at) for at in EPS_RELS])
-
-def _smoothing_above_linear(
-    table: Table,                 # of one scale
-) -> Iterator[Comparison]:
-    "Smoothing is better than the learned linear map of the radius."
-    return _pairs(table, 'psnr', [(table.noise_for(at), 'linear', at) for at in EPS_RELS])
-
-def _adversary_above_linear(
-    table: Table,                 # of one scale
-) -> Iterator[Comparison]:
-    "Adversarial training for a radius is better there than the learned linear map."
-    return _pairs(table, 'psnr', [(f'adversarial {at:g}', 'linear', at) for at in EPS_RELS])
+    "Adversarial training for a radius is better there than that."
+    return _pairs(table, 'psnr', [(f'adversarial {at:g}', other, at) for at in EPS_RELS])
 
 def _worse_at_four(
     table: Table,                 # of one scale
@@ -298,14 +288,16 @@ CLAIMS: Mapping[str, Claim] = dict(
     psnr=Claim('x2, from 0.05: adversarial training has the better PSNR', 2, _better_psnr),
     most=Claim('x4, at 0.1 and 0.2: sigma_f 1 has the best SSIM', 4, _most_noise),
     four=Claim('x4 is worse than x2', 2, _worse_at_four),
-    smoothing2=Claim('x2: smoothing protects', 2, _smoothing_protects),
-    smoothing4=Claim('x4: smoothing protects', 4, _smoothing_protects),
-    adversary2=Claim('x2: adversarial training protects', 2, _adversary_protects),
-    adversary4=Claim('x4: adversarial training protects', 4, _adversary_protects),
+    smoothing2=Claim('x2: smoothing protects', 2, partial(_smoothing_above, other='standard')),
+    smoothing4=Claim('x4: smoothing protects', 4, partial(_smoothing_above, other='standard')),
+    adversary2=Claim('x2: adversarial training protects', 2,
+                     partial(_adversary_above, other='standard')),
+    adversary4=Claim('x4: adversarial training protects', 4,
+                     partial(_adversary_above, other='standard')),
     smoothing2_linear=Claim('(not in the thesis) x2: smoothing is above the linear map', 2,
-                            _smoothing_above_linear),
+                            partial(_smoothing_above, other='linear')),
     adversary2_linear=Claim('(not in the thesis) x2: adversarial training is above it', 2,
-                            _adversary_above_linear),
+                            partial(_adversary_above, other='linear')),
 )
 
 # %% ../nbs/28_thesis.ipynb #cd18f90f

@@ -73,6 +73,8 @@ def test_a_table_is_made_once_and_its_time_foretold(source: Small) -> None:
     assert texts(source.results) == once
     rows = read_results(source.results/'some')
     assert set(rows['model']) == {*LINEAR, *models} and rows['photograph'].nunique() == 2
+    levels = rows[rows['model'] == 'x2_smoothing_0.1'].groupby(['eps_rel', 'sigma_g']).size()
+    assert levels.tolist() == [2]*4                       # clean, too, both are kept
     named = [str(attack) for attack in STRONGEST]
     assert all(name.endswith('bfloat16') for name in named)
     lines = pd.DataFrame(dict(attack=['; '.join(named), 'another', '']))
