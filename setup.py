@@ -10,6 +10,7 @@ parser.read(here / 'settings.ini', encoding='utf-8')
 cfg = parser['DEFAULT']
 
 STATUS = {'1': 'Planning', '2': 'Pre-Alpha', '3': 'Alpha', '4': 'Beta', '5': 'Production/Stable'}
+EXTRAS = ('dev', 'cluster', 'deepinv')
 SPDX = {'apache2': 'Apache-2.0'}
 readme = here / 'README.md'
 
@@ -25,7 +26,7 @@ setup(
     license=SPDX[cfg['license']],
     python_requires=f'>={cfg["min_python"]}',
     install_requires=cfg['requirements'].split(),
-    extras_require={extra: cfg[f'{extra}_requirements'].split() for extra in ('dev', 'cluster')},
+    extras_require={extra: cfg[f'{extra}_requirements'].split() for extra in EXTRAS},
     packages=find_packages(include=[cfg['lib_name'], f'{cfg["lib_name"]}.*']),
     # the pretrained models and their cards
     package_data={cfg['lib_name']: ['weights/*.safetensors', 'weights/*.json']},

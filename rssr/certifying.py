@@ -38,9 +38,17 @@ from rssr.certification import (
     stated,
 )
 from .core import Shard, content_hash, derived_seed, progress, write_file
-from .data import WHOLE, Crops, Photographs, batches, crop_hashes, distinct
+from rssr.data import (
+    WHOLE,
+    Crops,
+    Photographs,
+    batches,
+    crop_hashes,
+    distinct,
+    noise_of_measurement,
+)
 from .draws import BLOCK, Draws, Part, Summary, kept_for, observe, seed_of, summary_of
-from .grid import LINEAR_RADII, linear_name
+from .grid import EPS_RELS, LINEAR_RADII, linear_name
 
 # %% ../nbs/21_certifying.ipynb #5d710636
 from .linear import KINDS, Interpolation
@@ -54,7 +62,15 @@ from rssr.models import (
     operator_of,
     threat_of,
 )
-from .operators import Downsampling, Threat, problem
+from rssr.operators import (
+    ForwardOperator,
+    Problem,
+    Threat,
+    is_separable,
+    name_of,
+    problem,
+    scale_of,
+)
 from .rows import JobFolder, Layout, add_job, check_apart, job_name, publish, read_rows, turns
 from .smoothing import Noise, fastest_batch
 from .unet import check_precision
@@ -62,8 +78,8 @@ from .units import Estimator, grey_levels, is_affine, is_linear, is_split
 
 # %% ../nbs/21_certifying.ipynb #c8bd1b98
 #| code-fold: true
-CERTIFICATE_IDENTITY = ('model', 'weights', 'scale', 'where', 'sigma', 'draws', 'alpha', 'seed',
-                        'version', 'randomness', 'looks')
+CERTIFICATE_IDENTITY = ('model', 'weights', 'scale', 'problem', 'where', 'sigma', 'draws', 'alpha',
+                        'seed', 'version', 'randomness', 'looks')
 RUN_COLUMNS = ('run', *CERTIFICATE_IDENTITY, 'photograph', 'content',
                'used', 'spread', 'data', 'device', 'seconds')
 BOUND_COLUMNS = ('run', 'method', 'eps_rel', 't', 'psnr', 'change', 'ssim')
@@ -76,8 +92,9 @@ _LAYOUT = Layout(
     identity=(*CERTIFICATE_IDENTITY, 'content', 'method', 'eps_rel'),
     columns=CERTIFICATE_COLUMNS,
     in_rows=BOUND_COLUMNS[1:],
-    text=('run', 'model', 'weights', 'where', 'version', 'randomness', 'photograph', 'content',
-          'method', 'data', 'device'),
+    text=('run', 'model', 'weights', 'problem', 'where', 'version', 'randomness', 'photograph',
+          'content', 'method', 'data', 'device'),
+    added=('problem',),
     whole=('scale', 'draws', 'seed', 'looks', 'used'))
 
 # %% ../nbs/21_certifying.ipynb #c7ba4dd6
@@ -147,11 +164,23 @@ def photograph_seed(
     "Seed of the noise of one photograph, wherever it stands."
     return derived_seed(seed, int(content, 16))
 
+# %% ../nbs/21_certifying.ipynb #ed48e0c4
 class _Photograph(NamedTuple):
     "One of those to be certified."
     p: Tensor             # (1, 3, h, w), pixels in [0,1]
     name: str             # what it is called
     content: str          # hash of what it shows, see crop_hashes
+
+    def seen_by(
+        self,
+        f: Estimator,                     # estimator of lifted measurements, or of measurements
+        operator: ForwardOperator,        # how it is measured
+        where: str,                       # what is attacked: the 'input' or the 'measurement'
+        device: str = 'cpu',              # where `f` is
+    ) -> Problem:
+        "What the adversary faces."
+        chance = noise_of_measurement([self.content], device)
+        return problem(f, self.p.to(device), operator, where, chance)
 
 def _photographs(
     photos: Photographs | Crops,      # to be certified
@@ -201,13 +230,22 @@ class _Certifier(Protocol):
 
 # %% ../nbs/21_certifying.ipynb #22bd64a9
 #| code-fold: true
+def _problem(
+    operator: ForwardOperator,        # how photographs are measured
+) -> dict:                            # scale and problem
+    "What the rows call it: super-resolution is known by its factor."
+    name = '' if is_separable(operator) else name_of(operator)
+    return dict(scale=scale_of(operator), problem=name)
+
+# %% ../nbs/21_certifying.ipynb #3dccfce8
+#| code-fold: true
 class _Exact(_Certifier):
     "Certificates without draws."
     model = ''                        # what the rows call it
 
     def __init__(
         self,
-        operator: Downsampling,       # how photographs are measured
+        operator: ForwardOperator,    # how photographs are measured
         where: str,                   # what is attacked: the 'input' or the 'measurement'
         eps_rels: Sequence[float],    # relative radii
     ):
@@ -216,21 +254,25 @@ class _Exact(_Certifier):
         self.eps_rels = eps_rels
         self.device = 'cpu'
         self.identity = dict(
-            model=self.model, weights='', scale=operator.scale, where=where,
-            sigma=0., draws=0, alpha=0., seed=0, version=__version__, randomness='', looks=1)
+            model=self.model, weights='', **_problem(operator), where=where, sigma=0., draws=0,
+            alpha=0., seed=0, version=__version__, randomness='', looks=1)
 
 class _Interpolation(_Exact):
     "Certificates of interpolation."
     model = 'interpolation'
     methods = [f'B0 {kind}' for kind in KINDS if kind != 'lowres']
 
+    def __init__(self, operator, where, eps_rels):
+        super().__init__(operator, where, eps_rels)
+        if not is_separable(operator): self.methods = ['B0 identity']
+
     def find(self, photograph, methods, state, bar):
         found = []
         for method in methods:
             kind = method.removeprefix('B0 ')
-            f = Interpolation(self.operator.scale, kind)
-            A, y, x = problem(f, photograph.p, self.operator, self.where)
-            assert is_linear(A)
+            f = Interpolation(scale_of(self.operator), kind)
+            A, y, x = photograph.seen_by(f, self.operator, self.where)
+            assert is_linear(A) or is_affine(A)
             exact = [linear_certificate(A, y, eps_rel, x) for eps_rel in self.eps_rels]
             found += [replace(one, method=method) for one in exact]
         return _Found(found)
@@ -238,12 +280,12 @@ class _Interpolation(_Exact):
 # %% ../nbs/21_certifying.ipynb #19727787
 #| code-fold: true
 def _shipped_maps(
-    operator: Downsampling,           # how photographs are measured
+    operator: ForwardOperator,        # how photographs are measured
     where: str,                       # what is attacked: the 'input' or the 'measurement'
 ) -> dict[float, str]:                # by radius, rising
     "Names of the maps that ship for a scale and a threat."
-    radii = sorted({0., *LINEAR_RADII[where]})
-    names = {r: linear_name(operator.scale, Threat(r, where=where)) for r in radii}
+    radii = sorted({0., *EPS_RELS, *LINEAR_RADII[where]})
+    names = {r: linear_name(name_of(operator), Threat(r, where=where)) for r in radii}
     shipped = list_models(maps=True)
     return {r: name for r, name in names.items() if name in shipped}
 
@@ -266,7 +308,7 @@ class _Learned(_Exact):
     def find(self, photograph, methods, state, bar):
         found = []
         for eps_rel, name in self.names.items():
-            A, y, x = problem(self.maps[name], photograph.p, self.operator, self.where)
+            A, y, x = photograph.seen_by(self.maps[name], self.operator, self.where)
             assert is_affine(A)
             one = linear_certificate(A, y, eps_rel, x)
             found.append(replace(one, method='B0 learned'))
@@ -278,7 +320,7 @@ class Candidate(NamedTuple):
     "What is to be certified by smoothing."
     f: Estimator                      # of lifted measurements, ready to be called
     name: str                         # what the rows call it
-    operator: Downsampling            # how photographs are measured
+    operator: ForwardOperator         # how photographs are measured
     where: str                        # what is attacked: the 'input' or the 'measurement'
     sigma: float                      # noise level; 0 if there is none that was chosen for it
     why: str = 'has no card'          # if there is none
@@ -289,7 +331,7 @@ _SAID = dict(float32='', bfloat16=' (bfloat16)')          # after the name of a 
 #| code-fold: true
 def made_candidate(
     place: str,                       # 'file.py:function', see make_model
-    operator: Downsampling,           # how photographs are measured
+    operator: ForwardOperator,        # how photographs are measured
     where: str,                       # what is attacked: the 'input' or the 'measurement'
     device: str = 'cpu',              # where the network is to be
 ) -> Candidate:
@@ -493,7 +535,7 @@ class _Network(_Certifier):
         self.methods = _methods_for(self.f, terms.methods)
         self.eps_rels = [*map(float, terms.eps_rels or CERTIFIED_RADII[self.where])]
         self.identity = dict(
-            model=one.name, weights=estimator_hash(self.f) or '', scale=self.operator.scale,
+            model=one.name, weights=estimator_hash(self.f) or '', **_problem(self.operator),
             where=self.where, sigma=self.noise.sigma, draws=terms.n, alpha=float(terms.alpha),
             seed=terms.seed, version=__version__, randomness='photograph', looks=terms.looks)
 
@@ -503,7 +545,7 @@ class _Network(_Certifier):
         return replace(self.noise, seed=seed, batch=self.terms.batch or fastest_batch(f, y))
 
     def find(self, photograph, methods, state, bar):
-        f, y, x = problem(self.f, photograph.p.to(self.device), self.operator, self.where)
+        f, y, x = photograph.seen_by(self.f, self.operator, self.where, self.device)
         noise = self.own_noise(photograph, f, y)
         look = _Look(self, photograph)
         pilot = min(max(256, self.terms.n//10), 1024)     # 1,024 images at once fit into memory

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['EXTENSIONS', 'WHOLE', 'EMBEDDED', 'BadImage', 'read_image', 'find_images', 'holdout', 'Photographs', 'batches',
-           'Crops', 'embedded_photographs', 'tiles', 'open_photographs', 'crop_hashes', 'Distinct', 'distinct',
-           'show_images']
+           'Crops', 'embedded_photographs', 'tiles', 'open_photographs', 'crop_hashes', 'noise_of_measurement',
+           'Distinct', 'distinct', 'show_images']
 
 # %% ../nbs/03_data.ipynb #e5e9a788
 import hashlib
@@ -23,7 +23,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from .core import content_hash
+from .core import content_hash, generator_for
 from .units import check_pixels
 
 if TYPE_CHECKING:
@@ -483,6 +483,13 @@ def crop_hashes(
     """What each image shows, whatever its name or its batch. TypeError or ValueError for what is
     no pixels in [0,1]."""
     return [content_hash(image) for image in (255*check_pixels(x, 'x')).round().byte()]
+
+def noise_of_measurement(
+    contents: Sequence[str],      # of photographs, see crop_hashes
+    device: str | torch.device = 'cpu',   # where the measurements are
+) -> list[torch.Generator]:       # one for each photograph
+    "Sources of the noise of measurements that know the photograph alone: the same in any table."
+    return [generator_for(device, int(content, 16)) for content in contents]
 
 # %% ../nbs/03_data.ipynb #0c2d747b
 #| code-fold: true

@@ -36,11 +36,12 @@ from rssr.data import (
 from .linear import Interpolation
 from .metrics import metrics
 from .models import list_models, load_card, load_model, model_path
-from .operators import WHERE, Downsampling, degrade, resize
+from .operators import WHERE, ForwardOperator, degrade
 from .rows import check_apart, for_spreadsheet
 from .smoothing import Noise
 from rssr.sweep import (
     HEADLINE,
+    LIFTED,
     LINEAR,
     Setting,
     Subject,
@@ -57,13 +58,14 @@ from .units import STD, grey_levels, is_linear, normalise, to_pixels
 #| code-fold: true
 def _detailed(
     crops: Crops,                 # photographs
-    operator: Downsampling,       # how they are measured
+    operator: ForwardOperator,    # how they are measured
 ) -> Tensor:                      # pixels (3, h, w)
-    "Of up to 16 photographs, evenly spread, the one that the measurement blurs most."
+    "Of up to 16 photographs, evenly spread, the one of which the measurement takes most."
     some = [*range(0, len(crops), max(1, len(crops)//16))][:16]
     p = crops.images[some].float()/255
-    blur = (degrade(p, operator) - p).square().flatten(1).mean(1)
-    return p[blur.argmax()]
+    x = normalise(p)
+    lost = STD*(degrade(x, operator) - x)
+    return p[lost.square().flatten(1).mean(1).argmax()]
 
 # %% ../nbs/16_evaluation.ipynb #abb90994
 #| code-fold: true
@@ -166,7 +168,10 @@ def choose_sigma_g(
     card = f.card
     s = Subject(card['name'], f.folded().to(setting.device), tuple(sigmas),
                 sigma_f=card['sigma_f'], eps_train=card['eps_rel'])
-    rows = sweep([s], photos, folder, replace(setting, scale=card['scale']), (eps_rel,), data)
+    problem = card.get('config', {}).get('problem', '')
+    where = 'measurement' if problem else setting.where
+    own = replace(setting, scale=card['scale'], problem=problem, where=where)
+    rows = sweep([s], photos, folder, own, (eps_rel,), data)
     return best_sigma_g(summary(rows)), rows
 
 # %% ../nbs/16_evaluation.ipynb #eb9f23cd
@@ -203,18 +208,18 @@ def _panels(
         case = case_of(s, p, eps_rel, setting)
         z = worst_inputs(case, [sigma_g])[sigma_g].z
         panels.append((_title(s, sigma_g), case.output(z, sigma_g)))
-        if s is first: panels.insert(0, ('attacked input' if eps_rel else 'input', z))
-    return panels
+        if s is first: seen = z
+    if setting.where == 'measurement': seen = setting.operator.lift(seen)
+    return [('attacked input' if eps_rel else 'input', seen), *panels]
 
 def _shown(
     panels: list[tuple[str, Tensor]],     # title and normalised image (1, 3, h, w)
     p: Tensor,                            # photograph (1, 3, H, W), pixels
 ) -> list[tuple[str, Tensor, str]]:       # title, pixels (3, h, w), quality
-    "Panels with their quality beneath; a small image is enlarged for it."
+    "Panels with their quality beneath."
     shown = []
     for title, image in panels:
-        x = normalise(p).to(image)
-        found = metrics(resize(image, x.shape[-2:]), x)
+        found = metrics(image, normalise(p).to(image))
         quality = f"{float(found['psnr']):.2f} dB / {float(found['ssim']):.3f}"
         shown.append((title, to_pixels(image)[0], quality))
     return shown
@@ -245,13 +250,13 @@ def picture(
 def _chosen(
     models: str,          # comma-separated, from the command line
     data: str,            # folder, or '' for the embedded photographs
-    scale: int,           # factor
+    setting: Setting,     # problem
 ) -> list[str] | None:    # names; None for all that ship
     "By default all that ship for somebody's photographs, a few for the embedded ones."
     if models: return [name.strip() for name in models.split(',')]
-    if data: return None
+    if data or setting.problem: return None
     shipped = list_models()
-    return [name for name in (f'x{scale}_{h}' for h in HEADLINE) if name in shipped]
+    return [name for name in (f'{setting.name}_{h}' for h in HEADLINE) if name in shipped]
 
 def _radii(
     text: str,            # comma-separated, from the command line
@@ -272,6 +277,29 @@ def _levels(
     for sigma_g in levels: Noise(sigma_g)
     check_apart((0., *[sigma_g for sigma_g in levels if sigma_g]), 'smoothing levels')
     return levels
+
+# %% ../nbs/16_evaluation.ipynb #1796f3e3
+#| code-fold: true
+def _common(
+    problem: str,         # one of PROBLEMS; '': super-resolution
+    scale: int,           # factor of that
+    threat: str,          # of that: what is attacked
+    norm: str,            # l2 or linf
+    k: int,               # draws of each smoothed model
+    seed: int,            # of starts and noise
+    device: str,          # cpu, cuda, mps, ...; auto: the best there is
+) -> Setting:
+    "What all tables share. Of another problem than super-resolution the measurement is attacked."
+    if threat not in WHERE: raise ValueError(f'threat={threat!r} is unknown: use one of {WHERE}')
+    if problem: scale, threat = 1, 'measurement'
+    device = check_device(device)
+    return Setting(scale, threat, norm, k, seed=seed, device=device, problem=problem)
+
+def _label(
+    data: str,            # folder; '': the embedded photographs
+) -> str:
+    "What the rows call the photographs."
+    return '/'.join(Path(data).resolve().parts[-2:]) if data else 'embedded'
 
 # %% ../nbs/16_evaluation.ipynb #9e56764a
 #| code-fold: true
@@ -296,20 +324,20 @@ def evaluate(  # noqa: PLR0913 (a command: its parameters are its options)
     workers: int = 0,           # processes that read photographs
     skip_bad: bool = False,     # leave damaged and small files out, and say how many
     shards: str = '',           # i/n, i from 0, such as 0/4: this run does every n-th job only
+    problem: str = '',          # denoising, deblurring, motion, inpainting, fourier; then no scale
 ) -> pd.DataFrame:             # rows, as from sweep
     "Attack models, smooth them, measure them: tables, a picture, one csv file."
-    if threat not in WHERE: raise ValueError(f'threat={threat!r} is unknown: use one of {WHERE}')
-    common = Setting(scale, threat, norm, k, seed=seed, device=check_device(device))
+    common = _common(problem, scale, threat, norm, k, seed, device)
     numbers = attack_iterations, restarts, precision
     settings = {name: replace(common, attacks=attack_set(name, *numbers))
                 for name in attack.replace(' ', '').split(',')}
     radii = _radii(eps_rel, common)
     shard = Shard.parse(shards)
-    who = subjects(_chosen(models, data, scale), scale, common.device, _levels(sigma_g))
+    names = _chosen(models, data, common)
+    who = subjects(names, common.scale, common.device, _levels(sigma_g), problem)
     photos = open_photographs(data or None, images=images or (None if data else 16), size=size)
     crops = distinct(photos, workers, skip_bad)
-    label = '/'.join(Path(data).resolve().parts[-2:]) if data else 'embedded'
-    rows = {name: sweep(who, crops, out, setting, radii, label, shard)
+    rows = {name: sweep(who, crops, out, setting, radii, _label(data), shard)
             for name, setting in settings.items()}
     if shard.n > 1: return _part(rows, shard)
     return _report(rows, settings, who, crops, len(photos), Path(out))
@@ -340,10 +368,11 @@ def _head(
     "What all tables of a report share."
     first = lines.iloc[0]
     exact = 'linear rows: exact' if first['norm'] == 'l2' else 'bilinear: exact'
-    bilinear = lines['model'] == next(iter(LINEAR))
+    bilinear = lines['model'].isin([next(iter(LINEAR)), LIFTED])
     if (lines.loc[bilinear, 'done'] == 'attack').any(): exact = 'no row: exact'
     levels = [f'{e:g} = {grey_levels(e):.1f}' for e in sorted(set(lines['eps_rel']))]
-    return (f"x{first['scale']}, {first['data']}, {photographs}; "
+    name = first['problem'] or f"x{first['scale']}"
+    return (f"{name}, {first['data']}, {photographs}; "
             f"threat: {first['where']}, {first['norm']}; {exact} worst case; "
             f"k = {lines['k'].max()}; seed {first['seed']}\n"
             f"eps_rel in grey levels of 255, root mean square: {', '.join(levels)}\n")
@@ -363,7 +392,9 @@ def _section(
     cost = ', '.join(dict.fromkeys(passes)) or 'none'
     attacks = '; '.join(map(str, setting.attacks))
     text = f'\nattack: {name} ({attacks}); forward + backward passes for an image: {cost}\n'
-    for metric, what in _METRICS.items(): text += f'\n{what}\n\n{table(lines, metric)}\n'
+    for metric, what in _METRICS.items():
+        if setting.problem: what = what.replace('bilinear', 'lifted')
+        text += f'\n{what}\n\n{table(lines, metric)}\n'
     return text
 
 # %% ../nbs/16_evaluation.ipynb #580c6340

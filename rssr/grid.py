@@ -37,7 +37,7 @@ from rssr.linear import (
 )
 from .metrics import metrics
 from .models import list_models, load_card, save_model
-from .operators import Downsampling, Threat, problem
+from .operators import PROBLEMS, Downsampling, Threat, problem
 from .recipe import MAPS_FOR, TrainConfig
 from .training import describe_photographs, sole_training
 from .units import is_affine, radius
@@ -445,12 +445,15 @@ LINEAR_RADII = dict(
 PLAYERS = 96                  # photographs of the game, evenly spread
 
 def linear_name(
-    scale: int,               # 2 or 4
+    problem: int | str,       # factor of super-resolution, or a name for operator_named
     threat: Threat,           # its radius and what is attacked
-) -> str:                     # as in x2_linear_0.05, x2_linear_measurement_0.01
-    "What the map for a radius is called. The two threats share the one for a radius of 0."
+) -> str:                     # as in x2_linear_0.05, x2_linear_measurement_0.01, motion_linear_0.05
+    """What the map for a radius is called. The two threats of super-resolution share the one for a
+    radius of 0, and other problems have one threat."""
+    name = problem if isinstance(problem, str) else f'x{problem}'
+    if name in PROBLEMS: return f'{name}_linear_{threat.eps_rel:g}'
     of_measurement = threat.where == 'measurement' and threat.eps_rel > 0
-    return f"x{scale}_linear_{'measurement_' if of_measurement else ''}{threat.eps_rel:g}"
+    return f"{name}_linear_{'measurement_' if of_measurement else ''}{threat.eps_rel:g}"
 
 # %% ../nbs/13_grid.ipynb #14477827
 @torch.no_grad()

@@ -5,12 +5,14 @@
 # %% auto #0
 __all__ = ['KINDS', 'ROUNDS', 'interpolation_matrix', 'Interpolation', 'has_worst_case', 'linear_worst_case', 'LearnedLinear',
            'Moments', 'patch_moments', 'fit_linear', 'nearest_linear', 'Quadratic', 'Worst', 'QuadraticRegion',
-           'TrustRegion', 'extremes', 'squared_norm', 'Minimax', 'fit_minimax']
+           'TrustRegion', 'extremes', 'squared_norm', 'Family', 'Filters', 'Adversary', 'Minimax', 'play',
+           'fit_minimax', 'cosines', 'squared_frequencies', 'LearnedPolynomial', 'Polynomials', 'prior',
+           'fit_polynomial']
 
 # %% ../nbs/05_linear.ipynb #bfb06d59
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
@@ -18,12 +20,23 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy.linalg import eigvalsh_tridiagonal
+from scipy.optimize import least_squares
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_input
 
 from .core import double
 from .data import Crops, Photographs, batches
-from .operators import Downsampling, Threat, pair, problem, resize_matrix
+from rssr.operators import (
+    Downsampling,
+    ForwardOperator,
+    Threat,
+    faced,
+    measure,
+    operator_named,
+    pair,
+    problem,
+    resize_matrix,
+)
 from rssr.units import (
     Affine,
     Estimator,
@@ -611,53 +624,77 @@ def squared_norm(
     return extremes(error.gram, shape, slack, alpha)[1]/(1 - slack)
 
 # %% ../nbs/05_linear.ipynb #fce445a5
-class _Adversary:
+class Family(Protocol):
+    "Linear maps among which least squares chooses."
+
+    def moments(self, y: Tensor, x: Tensor, weights: Tensor) -> Moments:
+        "Of what is attacked and its truth, means over images that count `weights` (N,)."
+
+    def fitted(self, moments: Moments) -> Affine:
+        "The map that is best for these."
+
+class Filters(NamedTuple):
+    "Maps of one size of filters, `LearnedLinear`, the same in all orientations."
+    support: int                      # side of the filters, odd
+    front: Interpolation | None       # the way to the small image; None: that is attacked itself
+
+    def moments(self, y: Tensor, x: Tensor, weights: Tensor) -> Moments:
+        "See Family."
+        small = y if self.front is None else self.front(y)
+        return _in_all_orientations(_of_batch(small, x, self.support, weights))
+
+    def fitted(self, moments: Moments) -> LearnedLinear:
+        "See Family."
+        return _least_squares(moments)
+
+# %% ../nbs/05_linear.ipynb #ac0e6557
+class Adversary:
     "A change for each photograph of a batch, bettered against map after map."
 
     def __init__(
         self,
+        f: Affine,                    # any map of the family
         p: Tensor,                    # photographs (N, 3, h, w), pixels in [0,1]
-        operator: Downsampling,       # how they are measured
+        operator: ForwardOperator,    # how they are measured
         threat: Threat,               # what is changed and by how much, in l2
+        seed: int = 0,                # of the noise of the measurements
     ):
-        self.p = p
+        chance = torch.Generator().manual_seed(seed)
+        _, self.y, self.x = problem(f, p, operator, threat.where, chance)
         self.operator = operator
         self.threat = threat
-        self.front = Interpolation(operator.scale, 'lowres')
-        self.change = torch.zeros(1, 1, 1, 1)                # none yet
+        self.change = torch.zeros_like(self.y)               # none yet
         self.weights = torch.ones(len(p))
 
     def answer(
         self,
-        f: LearnedLinear,             # newest map
+        f: Affine,                    # newest map
         steps: int = 4,               # uphill
     ) -> Tensor:                      # squared error of each photograph, weighed, (N,)
         "Go uphill on the error of this map: each step to the furthest point along the gradient."
-        faced, y, x = problem(f, self.p, self.operator, self.threat.where)
-        assert is_affine(faced)
-        error = _Error(faced, y, x)
+        A = faced(f, self.operator, self.threat.where)
+        assert is_affine(A)
+        error = _Error(A, self.y, self.x)
         for _ in range(steps):
-            uphill = error.slope + error.gram(torch.zeros_like(y) + self.change)
+            uphill = error.slope + error.gram(self.change)
             uphill = uphill + (norms(uphill) == 0)           # anywhere, from a flat photograph
-            self.change = uphill*(self.threat.radius(y.shape[1:])/norms(uphill))
-        return self.weights*error.at(self.change)/x[0].numel()
+            self.change = uphill*(self.threat.radius(self.y.shape[1:])/norms(uphill))
+        return self.weights*error.at(self.change)/self.x[0].numel()
 
     def table(
         self,
-        support: int,                 # side of the filters
+        family: Family,               # of the maps that play
     ) -> tuple[Moments, float]:       # sums over the photographs, weighed
         "Moments of the changed photographs, and the mean square of their truths."
-        _, y, x = problem(self.front, self.p, self.operator, self.threat.where)
-        small = y + self.change
-        if self.threat.where == 'input': small = self.front(small)
-        one = _of_batch(small, x, support, self.weights)
-        square = (self.weights*x.square().mean((1, 2, 3))).sum()
-        return Moments(len(x)*one.patches, len(x)*one.targets), float(square)
+        one = family.moments(self.y + self.change, self.x, self.weights)
+        square = (self.weights*self.x.square().mean((1, 2, 3))).sum()
+        images = len(self.x)
+        return Moments(images*one.patches, images*one.targets), float(square)
 
 # %% ../nbs/05_linear.ipynb #9ced2529
 class _Played(NamedTuple):
     "What the adversary does on average over photographs, or over rounds."
-    moments: Moments                  # of changed photographs, in all orientations
+    moments: Moments                  # of changed photographs
     square: float                     # weighed mean square of their truths
 
     def moved(self, newest: '_Played', share: float) -> '_Played':
@@ -666,36 +703,62 @@ class _Played(NamedTuple):
         return _Played(Moments(*tables), self.square + share*(newest.square - self.square))
 
     def least(self) -> float:
-        "The error that least squares leaves: no map of that support leaves less."
+        "The error that least squares leaves: no map of that family leaves less."
         patches, targets = self.moments
-        explained = (torch.linalg.solve(patches, targets)*targets).sum()/targets.shape[1]
+        explained = (torch.linalg.solve(patches, targets)*targets).sum()/targets.shape[-1]
         return self.square - float(explained)
 
 def _table(
-    adversaries: Sequence[_Adversary],    # all of them
-    support: int,                         # side of the filters
+    adversaries: Sequence[Adversary],    # all of them
+    family: Family,                       # of the maps that play
 ) -> _Played:
     "What they do in this round."
-    tables, squares = zip(*(one.table(support) for one in adversaries))
-    images = sum(len(one.p) for one in adversaries)
+    tables, squares = zip(*(one.table(family) for one in adversaries))
+    images = sum(len(one.x) for one in adversaries)
     patches, targets = (sum(table)/images for table in zip(*tables))
-    return _Played(_in_all_orientations(Moments(patches, targets)), sum(squares)/images)
+    return _Played(Moments(patches, targets), sum(squares)/images)
 
 # %% ../nbs/05_linear.ipynb #1eaf5f4d
 def _mean_answer(
-    adversaries: Sequence[_Adversary],    # all of them
-    f: LearnedLinear,                     # a map
+    adversaries: Sequence[Adversary],    # all of them
+    f: Affine,                            # a map
 ) -> float:                               # weighed error
     "What all photographs come to when the adversary has gone uphill."
     return float(torch.cat([one.answer(f) for one in adversaries]).mean())
 
 class Minimax(NamedTuple):
     "How the game ends. Errors are relative to those of the map fitted with noise."
-    f: LearnedLinear      # the map
+    f: Any                # the map, affine
     reached: float        # its mean error, each photograph at its worst as far as it was found
-    least: float          # no linear map of that support has a smaller mean error at its worst
+    least: float          # no linear map of the family has a smaller mean error at its worst
 
 ROUNDS = 24               # of the game
+
+def play(
+    start: Affine,                        # fitted with noise
+    adversaries: Sequence[Adversary],    # one for each batch
+    family: Family,                       # of maps, to which that belongs
+    rounds: int,                          # of the game
+) -> Minimax:
+    "Fictitious play (Robinson 1951) of maps against changes."
+    for one in adversaries: one.weights = 1/one.answer(start, 8)
+    average = _table(adversaries, family)
+    best = Minimax(start, 1., 0.)
+    for i in range(rounds):
+        f = family.fitted(average.moments)
+        reached = _mean_answer(adversaries, f)
+        if reached < best.reached: reached = _mean_answer(adversaries, f)     # is it so?
+        if reached < best.reached: best = best._replace(f=f, reached=reached)
+        average = average.moved(_table(adversaries, family), 2/(i + 3))
+    return best._replace(least=average.least())
+
+# %% ../nbs/05_linear.ipynb #0f15fbdb
+def _check_game(
+    threat: Threat,                   # what is changed and by how much
+) -> None:
+    "ValueError for a threat without a radius, or in another norm than l2."
+    if threat.norm != 'l2' or not threat.eps_rel:
+        raise ValueError(f'the game is played in l2 with a radius above 0, not {threat}')
 
 def fit_minimax(
     photos: Photographs | Crops,      # to learn from, all of one size
@@ -705,18 +768,190 @@ def fit_minimax(
     rounds: int = ROUNDS,             # of the game
     **reading: Any,                   # `workers` and `skip_bad`, passed to batches
 ) -> Minimax:
-    """The linear map that is best at its worst, by fictitious play (Robinson 1951).
-    ValueError for a threat without a radius, or in another norm than l2."""
-    if threat.norm != 'l2' or not threat.eps_rel:
-        raise ValueError(f'the game is played in l2 with a radius above 0, not {threat}')
-    adversaries = [_Adversary(p, operator, threat) for _, p in batches(photos, 16, **reading)]
-    for one in adversaries: one.weights = 1/one.answer(start, 8)
-    average = _table(adversaries, start.support)
-    best = Minimax(start, 1., 0.)
-    for i in range(rounds):
-        f = _least_squares(average.moments)
-        reached = _mean_answer(adversaries, f)
-        if reached < best.reached: reached = _mean_answer(adversaries, f)     # is it so?
-        if reached < best.reached: best = best._replace(f=f, reached=reached)
-        average = average.moved(_table(adversaries, start.support), 2/(i + 3))
-    return best._replace(least=average.least())
+    """The linear map that is best at its worst. ValueError for a threat without a radius, or in
+    another norm than l2."""
+    _check_game(threat)
+    adversaries = [Adversary(start, p, operator, threat)
+                   for _, p in batches(photos, 16, **reading)]
+    front = Interpolation(operator.scale, 'lowres') if threat.where == 'input' else None
+    return play(start, adversaries, Filters(start.support, front), rounds)
+
+# %% ../nbs/05_linear.ipynb #ec06c36b
+@lru_cache(maxsize=32)
+def cosines(
+    n: int,                           # side of an image
+) -> Tensor:                          # float64 (n, n), kept: not to be changed
+    "The orthonormal cosine transform (DCT-II): `C v` are the coefficients of v."
+    places = torch.arange(n, dtype=torch.float64)
+    C = (math.pi/n*places[:, None]*(places + .5)).cos()*(2/n)**.5
+    C[0] /= 2**.5
+    return C
+
+def squared_frequencies(
+    h: int,                           # rows
+    w: int,                           # columns
+) -> Tensor:                          # float64 (h, w), radians per pixel, squared
+    "Of each coefficient of the cosine transform."
+    rows, columns = (math.pi*torch.arange(n, dtype=torch.float64)/n for n in (h, w))
+    return rows[:, None]**2 + columns**2
+
+# %% ../nbs/05_linear.ipynb #80676ff2
+class LearnedPolynomial(nn.Module):
+    "A polynomial in the operator of a problem and the spectrum of photographs, see @eq-wiener."
+    of_measurements = True
+    card: dict                        # only on one that load_model made
+    colours: Tensor                   # (3, 3), orthonormal columns: the principal colours
+    density: Tensor                   # (3, 3): log a, log b and p of each
+    passed: Tensor                    # share of white noise that A^T A lets through
+    coefficients: Tensor              # (3, terms)
+
+    def __init__(
+        self,
+        problem: str,                 # name of its operator, see operator_named
+        terms: int = 12,              # coefficients for each colour, at least 1
+        level: float = .1,            # lambda, the noise that the steps count on, normalised units
+    ):
+        super().__init__()
+        if terms < 1 or not 0 < level < math.inf:
+            raise ValueError(f'terms={terms} must be at least 1 and level={level} above 0')
+        self.args = dict(problem=problem, terms=terms, level=level)
+        self.operator = operator_named(problem)
+        self.terms = terms
+        self.level = level
+        self.register_buffer('colours', torch.eye(3))
+        self.register_buffer('density', torch.tensor([[-4., -4., 1.2]]*3))
+        self.register_buffer('passed', torch.tensor(.5))
+        self.register_buffer('coefficients', torch.zeros(3, terms))
+
+    def linear(self, e: Tensor) -> Tensor:
+        "What a change of the measurement (N, 3, m, n) does to the estimate, (N, 3, h, w)."
+        mixed = torch.zeros(())
+        for weights, term in zip(self.coefficients.to(e).unbind(1), _terms(self, e)):
+            mixed = mixed + weights[:, None, None]*term
+        return _from_cosines(mixed, self.colours)
+
+    def forward(self, y: Tensor) -> Tensor:
+        "The estimate of measurements (N, 3, m, n), normalised; never clipped."
+        return self.linear(y)
+
+    def folded(self, precision: str = 'float32') -> 'LearnedPolynomial':
+        "A copy: there is nothing to fold. ValueError for another precision."
+        if precision != 'float32':
+            raise ValueError(f'precision={precision!r}: a linear map is cheap in float32 already')
+        return copy.deepcopy(self).eval()
+
+# %% ../nbs/05_linear.ipynb #186c74a3
+def _to_cosines(
+    x: Tensor,                        # images (N, 3, h, w)
+    colours: Tensor,                  # (3, 3)
+) -> Tensor:                          # (N, 3, h, w)
+    "Coefficients of each principal colour."
+    rows, columns = (cosines(n).to(x) for n in x.shape[-2:])
+    return rows @ torch.einsum('nchw,cd->ndhw', x, colours.to(x)) @ columns.T
+
+def _from_cosines(
+    v: Tensor,                        # coefficients (N, 3, h, w)
+    colours: Tensor,                  # (3, 3)
+) -> Tensor:                          # images (N, 3, h, w)
+    "The way back."
+    rows, columns = (cosines(n).to(v) for n in v.shape[-2:])
+    return rows.T @ torch.einsum('ndhw,cd->nchw', v, colours.to(v)) @ columns
+
+def _terms(
+    f: LearnedPolynomial,             # whose polynomials
+    y: Tensor,                        # measurements (N, 3, m, n)
+) -> Iterator[Tensor]:                # (N, 3, h, w) each, cosines of principal colours
+    "Chebyshev's polynomials of M, applied to P A^T y."
+    z = f.operator.A_adjoint(y)
+    frequencies = squared_frequencies(*z.shape[-2:]).to(z)
+    a, b, p = f.density.to(z)[:, :, None, None].unbind(1)
+    noise = f.level**2*(-a).exp()*(frequencies + (2*b).exp())**p      # lambda^2 / S
+    P = 1/(f.passed.to(z) + noise)
+
+    def stepped(v: Tensor) -> Tensor:
+        "2 g M v - v, whose eigenvalues lie in [-1, 1]."
+        image = _from_cosines(v, f.colours)
+        seen = _to_cosines(f.operator.A_adjoint(f.operator.A(image)), f.colours)
+        return 2*f.passed.to(v)*P*(seen + noise*v) - v
+
+    before, now = torch.zeros_like(z), P*_to_cosines(z, f.colours)
+    yield now
+    for k in range(1, f.terms):
+        before, now = now, (1 if k == 1 else 2)*stepped(now) - before
+        yield now
+
+# %% ../nbs/05_linear.ipynb #e6570e30
+class Polynomials(NamedTuple):
+    "Maps that differ in their coefficients alone, `LearnedPolynomial`."
+    model: LearnedPolynomial          # any of them
+
+    def moments(self, y: Tensor, x: Tensor, weights: Tensor) -> Moments:
+        "See Family: (3, terms, terms) and (3, terms, 1)."
+        f = self.model
+        with torch.no_grad():
+            terms = torch.stack(list(_terms(f, y)), 2).flatten(3)     # (N, 3, terms, pixels)
+            truth = _to_cosines(x, f.colours).flatten(2)[..., None]
+            weighed = double(weights[:, None, None, None]*terms)
+            made = weighed @ double(terms).mT
+            wanted = weighed @ double(truth)
+        return Moments(made.sum(0)/x.numel(), wanted.sum(0)/x.numel())
+
+    def fitted(self, moments: Moments) -> LearnedPolynomial:
+        "See Family."
+        f = copy.deepcopy(self.model)
+        made, wanted = moments
+        trace = made.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
+        ridge = 1e-9*trace*torch.eye(f.terms).to(made)
+        f.coefficients = torch.linalg.solve(made + ridge, wanted)[..., 0].float()
+        return f
+
+# %% ../nbs/05_linear.ipynb #3d7961eb
+def _fitted_density(
+    power: Tensor,                    # mean square of each coefficient, (h, w)
+) -> list[float]:                     # log a, log b, p
+    "Of a power law that flattens at low frequencies; all octaves count the same."
+    frequencies = squared_frequencies(*power.shape).flatten()[1:].numpy()      # without the mean
+    wanted = double(power).flatten()[1:].log().numpy()
+    weight = frequencies**-.5
+
+    def missed(law: np.ndarray) -> np.ndarray:
+        "How far the law is from each coefficient, weighed."
+        a, b, p = law
+        return weight*(a - p*np.log(frequencies + np.exp(2*b)) - wanted)
+
+    return least_squares(missed, [0., -3., 1.2]).x.tolist()
+
+def prior(
+    x: Tensor,                        # photographs (N, 3, h, w), normalised
+    problem: str,                     # name of an operator
+    terms: int = 12,                  # coefficients for each colour
+    level: float = .1,                # lambda, normalised units
+) -> LearnedPolynomial:               # its coefficients are still zero
+    "The colours and the spectrum of photographs, and what an operator lets through."
+    f = LearnedPolynomial(problem, terms, level)
+    values = double(x).transpose(0, 1).flatten(1)
+    f.colours = torch.linalg.eigh(values @ values.T)[1].float()
+    power = _to_cosines(x, f.colours).square().mean(0)
+    f.density = torch.tensor([_fitted_density(one) for one in power])
+    white = torch.randn(1, *x.shape[1:], generator=torch.Generator().manual_seed(0))
+    f.passed = f.operator.A(white).square().sum()/white.square().sum()
+    return f
+
+# %% ../nbs/05_linear.ipynb #e8ee1e0b
+def fit_polynomial(
+    start: LearnedPolynomial,         # what prior gives
+    x: Tensor,                        # photographs (N, 3, h, w), normalised
+    sigma: float,                     # noise on the measurement besides its own, normalised units
+    seed: int = 0,                    # of both
+) -> LearnedPolynomial:
+    "The coefficients that are best under noise, in the mean square."
+    family = Polynomials(start)
+    tables = []
+    for i, some in enumerate(x.split(16)):
+        chance = torch.Generator().manual_seed(seed + i)
+        y = measure(some, start.operator, chance)
+        y = y + sigma*torch.randn(y.shape, generator=chance)
+        one = family.moments(y, some, torch.ones(len(some)))
+        tables.append(Moments(len(some)*one.patches, len(some)*one.targets))
+    made, wanted = (sum(table) for table in zip(*tables))
+    return family.fitted(Moments(made, wanted))

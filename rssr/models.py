@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['WEIGHTS', 'MIXING', 'round_weights', 'save_model', 'list_models', 'model_path', 'load_card', 'load_model',
-           'operator_of', 'threat_of', 'noise_of', 'estimator_hash', 'PixelModel', 'is_made', 'make_model']
+           'problem_of', 'operator_of', 'threat_of', 'noise_of', 'estimator_hash', 'PixelModel', 'is_made',
+           'make_model']
 
 # %% ../nbs/07_models.ipynb #f7f66e16
 import dataclasses
@@ -27,7 +28,7 @@ from torch import Tensor, nn
 
 from .core import content_hash, write_file
 from .linear import Interpolation
-from .operators import Downsampling, Threat
+from .operators import ForwardOperator, Threat, operator_named
 from .unet import Model, network
 from .units import MEAN, STD
 
@@ -118,7 +119,7 @@ def _is_map(
     "Whether its card says that it is a learned linear map."
     try:
         architecture = json.loads(weights.with_suffix('.json').read_text())['architecture']
-        return set(architecture) == {'scale', 'support'}
+        return set(architecture) in ({'scale', 'support'}, {'problem', 'terms', 'level'})
     except (OSError, ValueError, LookupError, TypeError):
         return False
 
@@ -239,11 +240,17 @@ def load_model(
     return model.to(device).eval()
 
 # %% ../nbs/07_models.ipynb #71e8d5a0
+def problem_of(
+    card: dict,                   # of a model
+) -> str:                         # a name for operator_named
+    "What the model solves."
+    return card.get('config', {}).get('problem') or f"x{card['scale']}"
+
 def operator_of(
     card: dict,                   # of a model
-) -> Downsampling:                # that made the inputs of its training
+) -> ForwardOperator:             # that made the measurements of its training
     "How the measurement comes from a photograph."
-    return Downsampling(card['scale'])
+    return operator_named(problem_of(card))
 
 def threat_of(
     card: dict,                   # of a model

@@ -5,17 +5,17 @@
 # %% auto #0
 __all__ = ['WHERE', 'FLOOR', 'PROBLEMS', 'resize', 'resize_matrix', 'ForwardOperator', 'Separable', 'is_separable',
            'Downsampling', 'degrade', 'pair', 'Threat', 'Lifted', 'LiftedAffine', 'LiftedLinear', 'LiftedSplit',
-           'takes_measurements', 'lifted', 'Problem', 'measure', 'problem', 'Denoising', 'Blur', 'GaussianBlur',
-           'MotionBlur', 'Inpainting', 'Fourier', 'operator_named']
+           'takes_measurements', 'lifted', 'Problem', 'faced', 'measure', 'problem', 'Denoising', 'Blur',
+           'GaussianBlur', 'MotionBlur', 'Inpainting', 'Fourier', 'Physics', 'operator_named', 'scale_of', 'name_of']
 
 # %% ../nbs/02_operators.ipynb #23e9c230
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple, Protocol, TypeGuard
+from typing import Any, NamedTuple, Protocol, TypeGuard
 
 import torch
 import torch.nn.functional as F
@@ -281,6 +281,14 @@ class Problem(NamedTuple):
     y: Tensor         # what is attacked: (N, 3, h, w), normalised
     x: Tensor         # ground truth, normalised
 
+def faced(
+    f: Estimator,                  # estimator of lifted measurements, or of measurements
+    operator: ForwardOperator,     # how photographs are measured
+    where: str,                    # what is attacked: the 'input' or the 'measurement'
+) -> Estimator:
+    "From what is attacked to the reconstruction."
+    return lifted(f, operator) if where == 'measurement' else f
+
 def measure(
     x: Tensor,                     # photographs (N, 3, h, w), normalised
     operator: ForwardOperator,     # how they are measured
@@ -304,7 +312,7 @@ def problem(
     if where == 'measurement':
         check_pixels(p)
         x = normalise(p)
-        return Problem(lifted(f, operator), measure(x, operator, generator), x)
+        return Problem(faced(f, operator, where), measure(x, operator, generator), x)
     if not is_separable(operator) or operator.noise_level or takes_measurements(f):
         raise ValueError(f"where='input' is the enlarged small image without noise, which "
                          f"{operator} does not make: attack the 'measurement'")
@@ -542,8 +550,39 @@ def _zero_filled(
     spectrum = y.new_zeros(*y.shape[:-2], h, y.shape[-1], dtype=y.dtype.to_complex())
     return spectrum.index_copy(-2, operator._lines(h, y), torch.complex(real, imaginary))
 
+# %% ../nbs/02_operators.ipynb #2598a25a
+class Physics:
+    "A linear physics of deepinv as a forward operator. ValueError for other noise than Gaussian."
+
+    def __init__(
+        self,
+        physics: Any,                  # deepinv.physics.LinearPhysics
+        lift: Callable[[Tensor], Tensor] | None = None,   # to images; its pseudo-inverse by default
+    ):
+        self.physics = physics
+        self.lift = lift or self.A_dagger
+        noise = physics.noise_model
+        kind = type(noise).__name__
+        if kind not in ('GaussianNoise', 'ZeroNoise'):
+            raise ValueError(f'noise_model={kind}: smoothing and certificates are of Gaussian '
+                             'noise, give GaussianNoise or none')
+        self.noise_level = float(getattr(noise, 'sigma', 0.))
+        _check_noise(self.noise_level)
+
+    def A(self, x: Tensor) -> Tensor:
+        "The measurement without its noise."
+        return self.physics.A(x)
+
+    def A_adjoint(self, y: Tensor) -> Tensor:
+        "The transpose."
+        return self.physics.A_adjoint(y)
+
+    def A_dagger(self, y: Tensor) -> Tensor:
+        "The pseudo-inverse, in closed form or by iterations."
+        return self.physics.A_dagger(y)
+
 # %% ../nbs/02_operators.ipynb #e99cff5c
-PROBLEMS: Mapping[str, ForwardOperator] = dict(
+PROBLEMS: dict[str, ForwardOperator] = dict(
     denoising=Denoising(),
     deblurring=GaussianBlur(),
     motion=MotionBlur(),
@@ -559,3 +598,18 @@ def operator_named(
     if re.fullmatch('x[1-9][0-9]*', name): return Downsampling(int(name[1:]))
     raise ValueError(f'problem={name!r} is unknown: use x2, x4, ... or one of '
                      f'{", ".join(PROBLEMS)}')
+
+def scale_of(
+    operator: ForwardOperator,     # any
+) -> int:
+    "How much larger a photograph is than its measurement, per side: of super-resolution alone."
+    return operator.scale if isinstance(operator, Downsampling) else 1
+
+def name_of(
+    operator: ForwardOperator,     # any
+) -> str:
+    "Its name among PROBLEMS, or of super-resolution the factor, or else its settings."
+    for name, known in PROBLEMS.items():
+        if operator == known: return name
+    scale = scale_of(operator)
+    return f'x{scale}' if operator == Downsampling(scale) else str(operator)

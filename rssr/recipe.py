@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TOLD_RADII', 'MAPS_FOR', 'SPREAD', 'LONGEST', 'FLAT', 'GIVEN', 'CORNER', 'DRAWS', 'LITTLE', 'TURNS', 'TrainConfig',
-           'learning_rate', 'steepest', 'Bend', 'training_loss']
+           'radii_of', 'learning_rate', 'steepest', 'Bend', 'training_loss']
 
 # %% ../nbs/11_recipe.ipynb #5d92e7b0
 import copy
@@ -20,7 +20,15 @@ from torch import Tensor, nn
 from .attacks import Ascent, frozen, pgd
 from .core import draw_integers, draw_normal
 from .metrics import mse
-from .operators import WHERE, Downsampling, Threat, pair, problem
+from rssr.operators import (
+    WHERE,
+    ForwardOperator,
+    Threat,
+    faced,
+    operator_named,
+    pair,
+    problem,
+)
 from rssr.unet import (
     Changes,
     Refined,
@@ -47,7 +55,8 @@ MAPS_FOR = [.0005, .001, .002, .005, .01, .02, .05, .1, .2]   # radii that maps 
 class TrainConfig:
     "All that determines the weights, besides the photographs. In normalised units."
     name: str = 'model'               # file name of the result
-    scale: int = 2                    # upsampling factor
+    scale: int = 2                    # upsampling factor; 1 for another problem
+    problem: str = ''                 # one of PROBLEMS; '': super-resolution by that factor
     sigma_f: float = 0.               # noise in training; beside maps at the radius 0.2
     eps_rel: float = 0.               # radius of the adversary; beside maps the largest
     threat: str = 'input'             # where noise and attack are: input or measurement
@@ -74,12 +83,9 @@ class TrainConfig:
     def __post_init__(self): _check_config(self)
 
     @property
-    def radii(self) -> list[float]:
-        """Of the maps inside: those of the thesis, or, if the bound is one by curvature, the
-        certified one and the two beyond it."""
-        if not self.certified or self.bound: return TOLD_RADII
-        first = MAPS_FOR.index(self.certified)
-        return MAPS_FOR[first:first + 3]
+    def operator(self) -> ForwardOperator:
+        "How photographs are measured."
+        return operator_named(self.problem or f'x{self.scale}')
 
     @property
     def architecture(self) -> dict[str, Any]:
@@ -87,11 +93,18 @@ class TrainConfig:
         return _architecture(self)
 
 # %% ../nbs/11_recipe.ipynb #8aa6dec5
+def radii_of(cfg: TrainConfig) -> list[float]:
+    """Radii of the maps inside: those of the thesis, or, if the bound is one by curvature, the
+    certified one and the two beyond it."""
+    if not cfg.certified or cfg.bound: return TOLD_RADII
+    first = MAPS_FOR.index(cfg.certified)
+    return MAPS_FOR[first:first + 3]
+
 def _architecture(cfg: TrainConfig) -> dict[str, Any]:
     "What `network` needs for a recipe."
     if cfg.maps and cfg.bound: return dict(scale=cfg.scale, radii=TOLD_RADII, bound=cfg.bound)
     simple = dict(blocks=1, told=cfg.certified) if cfg.certified else {}
-    if cfg.maps: return dict(scale=cfg.scale, radii=cfg.radii, **simple)
+    if cfg.maps: return dict(scale=cfg.scale, radii=radii_of(cfg), **simple)
     if cfg.bound: return dict(scale=cfg.scale, bound=cfg.bound, activation=cfg.activation)
     front = cfg.scale if cfg.projection else 0
     return dict(residual=cfg.residual, projection=front, activation=cfg.activation)
@@ -139,6 +152,17 @@ def _check_bound(cfg: TrainConfig) -> None:
     if not 0 <= cfg.bound < 1 or (cfg.bound and not alone):
         raise ValueError(f'bound={cfg.bound} must lie in [0, 1), in pixels, and goes with neither '
                          'projection nor residual=False')
+
+def _check_problem(cfg: TrainConfig) -> None:
+    "ValueError for a problem that is not known, or not beside the rest of the recipe."
+    if not cfg.problem: return
+    operator_named(cfg.problem)
+    if cfg.scale != 1 or cfg.threat != 'measurement':
+        raise ValueError(f'problem={cfg.problem!r} is measured and not enlarged: set scale=1 and '
+                         f"threat='measurement' (they are {cfg.scale} and {cfg.threat!r})")
+    if cfg.projection or cfg.bound or cfg.maps:
+        raise ValueError(f'problem={cfg.problem!r} goes with none of projection, bound and maps, '
+                         'which are of super-resolution')
 
 def _check_loss(cfg: TrainConfig) -> None:
     "ValueError for the loss of the mean where there is no mean, or something else."
@@ -189,6 +213,7 @@ def _check_config(
     _check_name(cfg)
     _check_words(cfg)
     _check_numbers(cfg)
+    _check_problem(cfg)
     _check_bound(cfg)
     _check_loss(cfg)
     _check_maps(cfg)
@@ -232,12 +257,11 @@ def _squared_error(
     generator: torch.Generator,    # of noise and starting points
 ) -> Tensor:                       # (N,)
     "The error of each crop under noise and adversary."
-    operator = Downsampling(cfg.scale)
-    net, clean, x = problem(f, p, operator, cfg.threat)
+    net, clean, x = problem(f, p, cfg.operator, cfg.threat, generator)
     noise = _noise(clean, cfg, generator)
     z = clean
     if cfg.eps_rel:
-        attacked = problem(_for_attack(f, cfg), p, operator, cfg.threat).f
+        attacked = faced(_for_attack(f, cfg), cfg.operator, cfg.threat)
         threat = Threat(cfg.eps_rel, 'l2', cfg.threat)
         ascent = Ascent(cfg.attack_iterations, cfg.attack_step)
         z = pgd(lambda y: attacked(y + noise), clean, x, threat, ascent, generator=generator)
@@ -268,7 +292,7 @@ def _error_of_mean(
     generator: torch.Generator,    # of noise
 ) -> Tensor:                       # (N,)
     "Error of the mean and a share of the spread, over the error of the linear part."
-    net, y, x = problem(f, p, Downsampling(cfg.scale), cfg.threat)
+    net, y, x = problem(f, p, cfg.operator, cfg.threat)
     if not is_split(net):
         raise TypeError("loss='mean' needs a network in two parts: set bound")
     pixels = STD.to(y)
@@ -344,7 +368,7 @@ def _log_error(
 ) -> Tensor:                       # (N,)
     "The logarithm of the error of each crop at its own radius. TypeError for another network."
     if not isinstance(f, Refined): raise TypeError("loss='log' needs a Refined network: set maps")
-    y, x = pair(_in_some_orientation(p, generator), Downsampling(cfg.scale))
+    y, x = pair(_in_some_orientation(p, generator), cfg.operator)
     eps_rel, level = _told(f, _largest(cfg), len(p), generator)
     if cfg.sigma_f:
         y = y + cfg.sigma_f*eps_rel/TOLD_RADII[-1]*draw_normal(y.shape, generator, y)
@@ -508,7 +532,7 @@ def _certified_error(
 ) -> Tensor:                       # (N,)
     "The logarithm of an estimate of the bound: @eq-bent-loss. TypeError as `_log_error`."
     if not isinstance(f, Refined): raise TypeError('certified needs a Refined network: set maps')
-    y, x = pair(_in_some_orientation(p, generator), Downsampling(cfg.scale))
+    y, x = pair(_in_some_orientation(p, generator), cfg.operator)
     level = torch.full((len(y),), f.level, device=y.device)
     eps = radius(cfg.certified, y.shape[1:])
     with frozen(f), _precision(y, cfg):
@@ -582,7 +606,7 @@ def _in_parts(
     cfg: TrainConfig,              # recipe
 ) -> _Parts:
     "What is asked of it."
-    operator = Downsampling(cfg.scale)
+    operator = cfg.operator
     net, y, x = problem(f.f, p, operator, cfg.threat)
     by_map = problem(f.linear_part, p, operator, cfg.threat).f
     pixels = STD.to(y)

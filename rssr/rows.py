@@ -32,6 +32,7 @@ class Layout:
     text: tuple[str, ...]             # columns that are text; all others are numbers
     whole: tuple[str, ...] = ()       # numbers that are whole
     older: tuple[str, ...] = ()       # numbers that only older files have
+    added: tuple[str, ...] = ()       # text that older files lack, where it is ''
     known_by: str = ''                # column without which a row is never used again
     digits: str | None = None         # format of the numbers in rows.csv; all digits by default
 
@@ -74,7 +75,8 @@ def read_job(
 ) -> list[dict]:              # its rows, each with all columns
     "The rows of a finished job. ValueError naming the file if it is none."
     try:
-        rows = rows_of_job(json.loads(path.read_bytes()), path.stem)
+        absent = dict.fromkeys(layout.added, '')
+        rows = rows_of_job(absent | json.loads(path.read_bytes()), path.stem)
         for row in rows:
             if set(row) != set(layout.columns): raise ValueError('its columns are others')
             if not all(isinstance(row[c], str) for c in layout.text):
@@ -104,6 +106,8 @@ def publish(
     shared = runs.to_csv(index=False, lineterminator='\n')    # a name may hold a carriage return
     write_file(Path(folder)/'runs.csv', shared.encode())
 
+# %% ../nbs/14_rows.ipynb #d64aee35
+#| code-fold: true
 def _read_csv(
     path: Path,               # rows.csv or runs.csv
     layout: Layout,           # of the rows
@@ -124,6 +128,7 @@ def read_published(
         whole = rows.merge(_read_csv(folder/'runs.csv', layout), on='run', validate='many_to_one')
         if len(whole) < len(rows): raise ValueError('rows.csv has runs that runs.csv has not')
         older = whole[[c for c in layout.older if c in whole]]
+        whole = whole.assign(**{c: '' for c in layout.added if c not in whole})
         return layout.table(whole[[*layout.columns]]).join(older)
     except (ValueError, TypeError, LookupError, OSError) as e:
         raise ValueError(f'{folder}/rows.csv and runs.csv are no {layout.name} ({e}): '

@@ -35,6 +35,7 @@ from rssr.core import (
     command,
     derived_seed,
     double,
+    generator_for,
     progress,
     write_file,
 )
@@ -43,9 +44,16 @@ from .linear import LearnedLinear, linear_worst_case, nearest_linear
 from .metrics import mse
 from .models import load_card, load_model, round_weights, save_model
 from .operators import Downsampling, ForwardOperator, Threat, pair, problem
-from .recipe import DRAWS, TrainConfig, learning_rate, steepest, training_loss
+from rssr.recipe import (
+    DRAWS,
+    TrainConfig,
+    learning_rate,
+    radii_of,
+    steepest,
+    training_loss,
+)
 from .smoothing import Noise, smooth
-from .unet import Network, Refined, SplitRefined, network
+from .unet import Map, Network, Refined, SplitRefined, network
 from .units import Estimator, to_pixels
 
 # %% ../nbs/12_training.ipynb #599007e4
@@ -63,9 +71,9 @@ def validate(
     if noise is not None:          # one source, which goes on from batch to batch
         noise = replace(noise, seed=noise.generators(device))
     batch_errors = []
-    for _, p in batches(photos, 32, **reading):
+    for i, (_, p) in enumerate(batches(photos, 32, **reading)):
         p = p.to(device)
-        net, y, _ = problem(f, p, operator, where)
+        net, y, _ = problem(f, p, operator, where, generator_for(device, i))
         out = net(y) if noise is None else smooth(net, y, noise)
         batch_errors.append(double(mse(to_pixels(out), p)))
     errors = torch.cat(batch_errors)
@@ -288,7 +296,7 @@ def _network(
 ) -> Network:
     "A network to go on from. ValueError if it is a map, of which nothing is trained."
     model = load_model(path)
-    if isinstance(model, LearnedLinear):
+    if isinstance(model, Map):
         raise ValueError(f'{path} is a linear map: nothing of it is trained, see rssr_linear')
     return model
 
@@ -309,7 +317,7 @@ def _maps(
     out: Path,                       # where they are looked for first
 ) -> list[LearnedLinear]:
     "The linear maps inside. ValueError if one is unknown, or no such map."
-    return [_map(f'{cfg.maps}_{eps_rel:g}', cfg, out) for eps_rel in cfg.radii]
+    return [_map(f'{cfg.maps}_{eps_rel:g}', cfg, out) for eps_rel in radii_of(cfg)]
 
 def _linear_part(
     cfg: TrainConfig,                # recipe of a network in two parts
@@ -356,7 +364,7 @@ def _fresh_network(
     "The network at the beginning. ValueError if the one to start from is unknown, or another."
     torch.manual_seed(derived_seed(cfg.seed))
     model = network(cfg.architecture)
-    assert not isinstance(model, LearnedLinear)
+    assert not isinstance(model, Map)
     if cfg.init: _go_on_from(model, cfg, out)
     if inside := _inside(model): inside.take_up(_maps(cfg, out))
     if isinstance(model, SplitRefined):
@@ -512,7 +520,7 @@ def _figures(
     "Validation as the recipe asks for it."
     draws = 8 if cfg.loss == 'mean' else 1                # what is trained: their mean, or each
     noise = Noise(sigma, draws) if sigma else None
-    return validate(f, photos, Downsampling(cfg.scale), noise, cfg.threat, device, **reading)
+    return validate(f, photos, cfg.operator, noise, cfg.threat, device, **reading)
 
 def _row(
     state: TrainState,               # is changed, all but its history
