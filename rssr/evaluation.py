@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 # %% ../nbs/16_evaluation.ipynb #1ad57b33
-from .adaptive import Attack, attack_set
+from .adaptive import ATTACKS, Attack, attack_set
 from .attacks import Ascent
 from .core import Shard, check_device, command, parse_numbers, write_file
 from rssr.data import (
@@ -305,7 +305,7 @@ def _label(
 #| code-fold: true
 def evaluate(  # noqa: PLR0913 (a command: its parameters are its options)
     data: str = '',             # folder of photographs, all are used; the embedded ones by default
-    models: str = '',           # names or .safetensors files, comma-separated; default: what ships
+    models: str = '',           # names, .safetensors files, file.py:function; default: what ships
     scale: int = 2,             # upsampling factor, 2 or 4
     eps_rel: str = '0,0.01,0.02,0.05', # relative radii of the attack, normalised units
     attack: str = 'thesis',     # comma-separated: thesis, strongest, transfer, eot, rs_pgd, mended
@@ -379,6 +379,16 @@ def _head(
 
 # %% ../nbs/16_evaluation.ipynb #6f488bbf
 #| code-fold: true
+def _without_gradient(
+    lines: pd.DataFrame,          # from summary
+) -> str:                         # '' if all pass one
+    "Who was attacked without, and is therefore not shown to be robust."
+    searches = [str(attack) for attack in ATTACKS['search']]
+    searched = lines['attack'].str.split('; ').map(lambda some: set(some) <= set(searches))
+    names = lines.loc[searched & (lines['done'] == 'attack'), 'model'].unique()
+    return ''.join(f'{_plain(name)} passes no gradient: attacked by {"; ".join(searches)}, which '
+                   'finds little, so its figures show no robustness\n' for name in names)
+
 def _section(
     name: str,                    # of the set of attacks
     setting: Setting,             # with these attacks
@@ -392,6 +402,7 @@ def _section(
     cost = ', '.join(dict.fromkeys(passes)) or 'none'
     attacks = '; '.join(map(str, setting.attacks))
     text = f'\nattack: {name} ({attacks}); forward + backward passes for an image: {cost}\n'
+    text += _without_gradient(lines)
     for metric, what in _METRICS.items():
         if setting.problem: what = what.replace('bilinear', 'lifted')
         text += f'\n{what}\n\n{table(lines, metric)}\n'

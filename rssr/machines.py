@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from .adaptive import JUDGES, AnyAttack, Attack, Rounded
+from .adaptive import JUDGES, AnyAttack, Attack, Rounded, Search
 from .core import Shard, command
-from .sweep import Setting, Subject
+from .sweep import Setting, Subject, setting_for
 from .units import is_affine, is_linear
 
 # %% ../nbs/25_machines.ipynb #fce651ee
@@ -116,18 +116,32 @@ def _climb(
     steps = runs*n*(attack.draws if through_mean else 1)
     return np.array([judge*(1 + runs*looks) + steps, steps])
 
+def _searched(
+    search: Search,           # its settings
+) -> np.ndarray:              # passes of an image, forward and backward
+    "What a search takes."
+    return np.array([(1 + search.queries)*(search.draws if search.target == 'g' else 1), 0])
+
+def _passes(
+    attack: AnyAttack,        # of this library
+) -> np.ndarray:              # of an image, forward and backward
+    "What it takes. TypeError for another."
+    if isinstance(attack, Search): return _searched(attack)
+    if isinstance(attack, Attack): return _climb(attack)
+    raise TypeError(f'{attack}: its passes are not known')
+
 def attack_passes(
     attacks: Sequence[AnyAttack],     # a set of ATTACKS
     smoothed: bool = False,           # whether the mean is attacked, or the network alone
 ) -> np.ndarray:                      # passes of an image, forward and backward
-    "What a set of attacks takes, rounded or not. TypeError for one that is no `Attack`."
+    "What a set of attacks takes, rounded or not. TypeError for one that is not of this library."
     total = np.zeros(2)
     found = dict(f=0, g=0)
     for attack in attacks:
         if isinstance(attack, Rounded): attack = attack.attack
-        if not isinstance(attack, Attack): raise TypeError(f'{attack}: its passes are not known')
+        passes = _passes(attack)
         if attack.target == 'g' and not smoothed: continue
-        total += _climb(attack)
+        total += passes
         found[attack.target] += 1
     if found['f'] > 1: total[0] += found['f']
     candidates = min(found['f'], 1) + found['g']
@@ -145,6 +159,7 @@ def job_passes(
     smoothed = [sigma_g for sigma_g in s.sigma_gs if sigma_g]
     total = np.array([len(s.sigma_gs) + len(smoothed)*(setting.k - 1), 0.])
     if not eps_rel or s.perturb == 'noise': return total
+    setting = setting_for(s, setting)
     on_f = attack_passes(setting.attacks_on_f)
     on_g = attack_passes(setting.attacks, smoothed=True) - on_f
     return total + on_f + len(smoothed)*on_g

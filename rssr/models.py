@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['WEIGHTS', 'MIXING', 'round_weights', 'save_model', 'list_models', 'model_path', 'load_card', 'load_model',
            'problem_of', 'operator_of', 'threat_of', 'noise_of', 'estimator_hash', 'PixelModel', 'is_made',
-           'make_model']
+           'make_model', 'on_arrays', 'passes_gradient']
 
 # %% ../nbs/07_models.ipynb #f7f66e16
 import dataclasses
@@ -26,7 +26,7 @@ from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from torch import Tensor, nn
 
-from .core import content_hash, write_file
+from .core import content_hash, double, write_file
 from .linear import Interpolation
 from .operators import ForwardOperator, Threat, operator_named
 from .unet import Model, network
@@ -382,3 +382,40 @@ def make_model(
                                              'estimator: return a function or a torch module')
     if isinstance(model, nn.Module): return model.to(device).eval().requires_grad_(False)
     return model
+
+# %% ../nbs/07_models.ipynb #fb80864e
+def on_arrays(
+    function: Callable[[np.ndarray], np.ndarray],    # (h, w, 3) in [0,1] to (H, W, 3)
+) -> Callable[[Tensor], Tensor]:                     # (N, 3, h, w) in pixels, for PixelModel
+    "A function of one image, float64, as a model of batches. It is given clipped pixels."
+    def model(p: Tensor) -> Tensor:
+        "Image by image."
+        pixels = double(p.detach()).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
+        made = np.stack([function(image) for image in pixels])
+        return torch.from_numpy(made).permute(0, 3, 1, 2).to(p)
+
+    return model
+
+# %% ../nbs/07_models.ipynb #f947c166
+@torch.enable_grad()
+def passes_gradient(
+    f: Callable,                  # anybody's estimator
+    name: str,                    # its name in the error
+    shape: tuple[int, ...] = (1, 3, 64, 64),   # of what it is given
+    device: str = 'cpu',          # where it is
+) -> bool:                        # whether its output depends on its input for autograd
+    "ValueError, with the remedy, if it gives no image for a normalised image."
+    y = torch.zeros(shape, device=device).requires_grad_()
+    try:
+        out = f(y)
+    except Exception as e:
+        raise ValueError(f'{name} fails on normalised images {shape}: {type(e).__name__}: {e}. An '
+                         'estimator takes three colours and gives three: wrap one of pixels in '
+                         'PixelModel, one of arrays in PixelModel(on_arrays(function))') from e
+    if not isinstance(out, Tensor) or out.ndim != 4 or out.shape[:2] != y.shape[:2]:
+        made = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+        raise ValueError(f'{name} makes {made} of {shape}: give an estimator of images with three '
+                         'colours, each grey image three times over')
+    if not out.requires_grad: return False
+    gradient, = torch.autograd.grad(out.sum(), y, allow_unused=True)
+    return gradient is not None

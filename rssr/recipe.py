@@ -93,7 +93,9 @@ class TrainConfig:
         return _architecture(self)
 
 # %% ../nbs/11_recipe.ipynb #8aa6dec5
-def radii_of(cfg: TrainConfig) -> list[float]:
+def radii_of(
+    cfg: TrainConfig,     # recipe
+) -> list[float]:
     """Radii of the maps inside: those of the thesis, or, if the bound is one by curvature, the
     certified one and the two beyond it."""
     if not cfg.certified or cfg.bound: return TOLD_RADII

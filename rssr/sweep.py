@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['HEADLINE', 'LINEAR', 'LIFTED', 'IDENTITY', 'COLUMNS', 'FLOOR', 'TRANSFER', 'DRAWS', 'OWN', 'Subject', 'subjects',
-           'Setting', 'perturbed', 'read_results', 'write_results', 'generators', 'Worst', 'Case', 'worst_inputs',
-           'case_of', 'sweep', 'summary', 'at_worst']
+           'Setting', 'setting_for', 'perturbed', 'read_results', 'write_results', 'generators', 'Worst', 'Case',
+           'worst_inputs', 'case_of', 'sweep', 'summary', 'at_worst']
 
 # %% ../nbs/15_sweep.ipynb #b702b5d2
 import json
@@ -42,10 +42,22 @@ from rssr.data import (
     distinct,
     noise_of_measurement,
 )
+
+# %% ../nbs/15_sweep.ipynb #2f423bb8
 from .grid import EPS_RELS, linear_name
 from .linear import Interpolation, has_worst_case, linear_worst_case
 from .metrics import interval, metrics
-from .models import estimator_hash, list_models, load_card, load_model, noise_of, problem_of
+from rssr.models import (
+    estimator_hash,
+    is_made,
+    list_models,
+    load_card,
+    load_model,
+    make_model,
+    noise_of,
+    passes_gradient,
+    problem_of,
+)
 from rssr.operators import (
     PROBLEMS,
     ForwardOperator,
@@ -70,6 +82,7 @@ class Subject:
     sigma_f: float = 0.                    # noise it was trained with, normalised units
     eps_train: float = 0.                  # relative radius it was trained against
     told: bool = False                     # it is Refined, and is told the radius that it meets
+    gradient: bool = True                  # it passes one; otherwise it is attacked without
 
     @property
     def weights(self) -> str:              # 16 hexadecimal digits; '' for a plain function
@@ -127,6 +140,27 @@ def _check_same_problem(
     option = f'--problem {own}' if own in PROBLEMS else f'--scale {own[1:]}'
     raise ValueError(f'{name} was trained for {own}, not {asked}: give {option} or other models')
 
+# %% ../nbs/15_sweep.ipynb #e09c6914
+#| code-fold: true
+def _own_name(
+    model: str,                            # shipped name, path, or file.py:function
+) -> str:
+    "What the tables call it."
+    return Path(model).name if is_made(model) else load_card(model)['name']
+
+def _of_anybody(
+    place: str,                            # file.py:function
+    device: str,                           # where to put it
+    sigma_gs: Sequence[float] | None,      # levels of smoothing besides none
+) -> Subject:
+    "Somebody's estimator of lifted measurements. ValueError if it is none."
+    f = make_model(place, device)
+    name = _own_name(place)
+    levels = tuple(sorted({0., *(sigma_gs or [])}))
+    return Subject(name, f, levels, gradient=passes_gradient(f, name, device=device))
+
+# %% ../nbs/15_sweep.ipynb #9bae267a
+#| code-fold: true
 def _of_model(
     name: str,                             # shipped name or path
     problem: str,                          # that it must have been trained for
@@ -148,7 +182,7 @@ def _of_model(
 
 # %% ../nbs/15_sweep.ipynb #4695a1ba
 def subjects(
-    models: Sequence[str] | None = None,          # names or paths; all shipped ones by default
+    models: Sequence[str] | None = None,          # names, paths, file.py:function; all that ship
     scale: int = 2,                               # factor; 1 for another problem
     device: str = 'cpu',                          # where to put the models
     sigma_gs: Sequence[float] | None = None,      # smoothing levels for all, not those of the cards
@@ -159,10 +193,12 @@ def subjects(
     ValueError if a model is of another problem, or if two have the same name."""
     name = problem or f'x{scale}'
     names = _shipped(name) if models is None else list(models)
-    _check_names([load_card(model)['name'] for model in names], names)
+    _check_names([*map(_own_name, names)], names)
     found = [Subject(title, Interpolation(scale, kind)) for title, kind in LINEAR.items()]
     if problem: found = [Subject(LIFTED, Interpolation(1))]
-    for model in names: found += _of_model(model, name, device, sigma_gs)
+    for model in names:
+        if is_made(model): found.append(_of_anybody(model, device, sigma_gs))
+        else: found += _of_model(model, name, device, sigma_gs)
     return found
 
 # %% ../nbs/15_sweep.ipynb #e38de927
@@ -220,6 +256,13 @@ def _check_problem(
         raise ValueError(f'problem={setting.problem!r} is measured and not enlarged: set scale=1 '
                          "and where='measurement' "
                          f'(they are {setting.scale} and {setting.where!r})')
+
+def setting_for(
+    s: Subject,                                        # who is measured
+    setting: Setting,                                  # what all rows share
+) -> Setting:
+    "The same, but whoever passes no gradient is attacked without."
+    return setting if s.gradient else replace(setting, attacks=ATTACKS['search'])
 
 # %% ../nbs/15_sweep.ipynb #0593b079
 def perturbed(
@@ -368,6 +411,7 @@ def case_of(
     setting: Setting,             # what all rows share
 ) -> Case:
     "Photographs become what the adversary faces."
+    setting = setting_for(s, setting)
     contents = crop_hashes(p)
     chance = noise_of_measurement(contents, setting.device)
     f, y, x = problem(s.f, p.to(setting.device), setting.operator, setting.where, chance)
@@ -456,6 +500,7 @@ def _levels(
 ) -> dict[float, dict]:               # for each sigma_g, the IDENTITY of its rows
     """What the figures of each smoothing level depend on, and nothing else.
     A set that attacks g only asks nothing of a network without smoothing."""
+    setting = setting_for(s, setting)
     floor = Subject('interpolation', Interpolation(setting.scale))      # whose worst is in the gain
     searched = eps_rel > 0 and (_searched(s, setting) or _searched(floor, setting))
     found = {}

@@ -26,6 +26,7 @@ from safetensors import safe_open
 from safetensors.torch import save as save_safetensors
 from torch import Tensor, nn
 
+# %% ../nbs/12_training.ipynb #bb0f476b
 from . import __version__
 from rssr.core import (
     BatchGenerator,

@@ -27,6 +27,7 @@ from tools.results.source import FORTY, HELD_OUT, RADII, VAL, Source, finish, so
 from tools.results.speed import Speed
 
 Attacks = tuple[AnyAttack, ...]
+THESIS = attack_set('thesis', precision='bfloat16')      # what rounding costs: 24_speed
 STRONGEST = attack_set('strongest', precision='bfloat16')
 
 
@@ -82,7 +83,7 @@ def thesis() -> Iterator[Folder]:
     "The thesis's protocol: its attack, on the network alone, and all photographs of val."
     for scale in (2, 4):
         yield Folder(f'x{scale}_thesis', lambda source: source.val(VAL), Setting(scale),
-                     (ATTACKS['thesis'],), of_tables(scale))
+                     (THESIS,), of_tables(scale))
 
 
 def strongest() -> Iterator[Folder]:

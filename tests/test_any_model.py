@@ -1,0 +1,77 @@
+"Somebody's own model beside ours, named by a file and a function."
+import re
+
+import pytest
+
+from rssr.evaluation import evaluate
+from rssr.sweep import read_results, subjects
+
+MINE = '''
+import torch
+from skimage.restoration import denoise_tv_chambolle
+from rssr.models import PixelModel, on_arrays
+
+
+class Espcn(torch.nn.Module):
+    "From the small image to the large one, in pixels (Shi et al. 2016)."
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = torch.nn.Sequential(
+            torch.nn.Conv2d(3, 8, 5, padding=2), torch.nn.Tanh(),
+            torch.nn.Conv2d(8, 12, 3, padding=1), torch.nn.PixelShuffle(2), torch.nn.Sigmoid())
+
+    def forward(self, p):
+        return self.layers(p)
+
+
+def small(): return PixelModel(Espcn(), scale=2)
+
+
+def by_hand(image): return denoise_tv_chambolle(image, weight=.05, channel_axis=-1)
+
+
+def smooth(): return PixelModel(on_arrays(by_hand))
+
+
+def grey(): return torch.nn.Conv2d(1, 1, 3)
+'''
+
+
+@pytest.fixture
+def mine(tmp_path) -> str:
+    "The file, without a function."
+    path = tmp_path/'mine.py'
+    path.write_text(MINE)
+    return str(path)
+
+
+def test_they_stand_in_one_table(mine, tmp_path, capsys):
+    "A network with gradients, a function of scikit-image without, and one of ours."
+    evaluate(models=f'{mine}:small,{mine}:smooth,x2_standard', images=2, size=40, k=2,
+             eps_rel='0,0.05', attack='thesis,strongest', attack_iterations=3, sigma_g='0.1',
+             out=str(tmp_path/'out'))
+    text = capsys.readouterr().out
+    assert text.count('mine.py:smooth passes no gradient: attacked by f 1000 squares') == 2
+    assert 'mine.py:small passes no gradient' not in text
+    assert re.search(r'\| mine.py:small +\| 0.1 +\|', text)
+    rows = read_results(tmp_path/'out')
+    attacked = rows[(rows['eps_rel'] > 0) & (rows['perturb'] == 'attack')]
+    how = attacked.groupby('model')['attack'].unique().to_dict()
+    assert sorted(how['mine.py:smooth']) == ['f 1000 squares',
+                                             'f 1000 squares; g(4 fixed draws) 250 squares']
+    assert all('squares' not in text for text in how['mine.py:small'])
+    network = rows[(rows['model'] == 'mine.py:smooth') & (rows['sigma_g'] == 0)]
+    psnr = network.groupby('eps_rel')['psnr'].mean()
+    assert psnr[.05] < psnr[0.] - .1
+    passes = attacked.groupby('model')['backward'].max()
+    assert passes['mine.py:smooth'] == 0 < passes['mine.py:small']
+
+
+def test_what_is_none_is_told_before_anything_is_measured(mine):
+    with pytest.raises(ValueError, match='fails on normalised images .* wrap one of pixels in'):
+        subjects([f'{mine}:grey'])
+    with pytest.raises(ValueError, match='there is no file'):
+        subjects(['nowhere.py:make'])
+    with pytest.raises(ValueError, match="both called 'mine.py:small'"):
+        subjects([f'{mine}:small']*2)
