@@ -63,6 +63,7 @@ from rssr.models import (
     threat_of,
 )
 from rssr.operators import (
+    Downsampling,
     ForwardOperator,
     Problem,
     Threat,
@@ -179,7 +180,7 @@ class _Photograph(NamedTuple):
         device: str = 'cpu',              # where `f` is
     ) -> Problem:
         "What the adversary faces."
-        chance = noise_of_measurement([self.content], device)
+        chance = noise_of_measurement([self.content])
         return problem(f, self.p.to(device), operator, where, chance)
 
 def _photographs(
@@ -234,8 +235,9 @@ def _problem(
     operator: ForwardOperator,        # how photographs are measured
 ) -> dict:                            # scale and problem
     "What the rows call it: super-resolution is known by its factor."
-    name = '' if is_separable(operator) else name_of(operator)
-    return dict(scale=scale_of(operator), problem=name)
+    scale = scale_of(operator)
+    name = '' if operator == Downsampling(scale) else name_of(operator)
+    return dict(scale=scale, problem=name)
 
 # %% ../nbs/21_certifying.ipynb #3dccfce8
 #| code-fold: true
@@ -592,8 +594,8 @@ def draw_again(
     terms = _terms_said(document, device)
     if not isinstance(model, Candidate): model = candidate(model, device, terms.precision)
     network = _Network(model, terms)
-    for key in ('weights', 'scale', 'where'):
-        said, given = document[key], network.identity[key]
+    for key in ('weights', 'scale', 'problem', 'where'):
+        said, given = document.get(key, ''), network.identity[key]
         if said != given:
             raise ValueError(f'{path} is about {key} {said!r}, not {given!r}: give the model '
                              f'{document["model"]}')

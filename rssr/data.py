@@ -486,10 +486,9 @@ def crop_hashes(
 
 def noise_of_measurement(
     contents: Sequence[str],      # of photographs, see crop_hashes
-    device: str | torch.device = 'cpu',   # where the measurements are
-) -> list[torch.Generator]:       # one for each photograph
+) -> list[torch.Generator]:       # one for each photograph, on the CPU
     "Sources of the noise of measurements that know the photograph alone: the same in any table."
-    return [generator_for(device, int(content, 16)) for content in contents]
+    return [generator_for('cpu', int(content, 16), 1) for content in contents]
 
 # %% ../nbs/03_data.ipynb #0c2d747b
 #| code-fold: true

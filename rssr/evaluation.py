@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 # %% ../nbs/16_evaluation.ipynb #1ad57b33
-from .adaptive import ATTACKS, Attack, attack_set
+from .adaptive import Attack, attack_set
 from .attacks import Ascent
 from .core import Shard, check_device, command, parse_numbers, write_file
 from rssr.data import (
@@ -301,6 +301,19 @@ def _label(
     "What the rows call the photographs."
     return '/'.join(Path(data).resolve().parts[-2:]) if data else 'embedded'
 
+def _settings(
+    attack: str,          # names of sets, comma-separated
+    common: Setting,      # what they share
+    iterations: int,      # gradient steps, or squares, of each attack; 0: those of the set
+    restarts: int,        # runs of each attack; 0: those of the set
+    precision: str,       # of a search by gradients
+) -> dict[str, Setting]:  # by the name of the set
+    "One for each set of attacks."
+    sets = {name: attack_set(name, iterations, restarts, precision)
+            for name in attack.replace(' ', '').split(',')}
+    common = replace(common, search=attack_set('search', iterations, restarts))
+    return {name: replace(common, attacks=attacks) for name, attacks in sets.items()}
+
 # %% ../nbs/16_evaluation.ipynb #9e56764a
 #| code-fold: true
 def evaluate(  # noqa: PLR0913 (a command: its parameters are its options)
@@ -308,7 +321,7 @@ def evaluate(  # noqa: PLR0913 (a command: its parameters are its options)
     models: str = '',           # names, .safetensors files, file.py:function; default: what ships
     scale: int = 2,             # upsampling factor, 2 or 4
     eps_rel: str = '0,0.01,0.02,0.05', # relative radii of the attack, normalised units
-    attack: str = 'thesis',     # comma-separated: thesis, strongest, transfer, eot, rs_pgd, mended
+    attack: str = 'thesis',     # some of thesis,strongest,transfer,eot,rs_pgd,mended,search
     attack_iterations: int = 0, # gradient steps of each attack, if not those of the set
     restarts: int = 0,          # runs of each attack from other starts, if not those of the set
     precision: str = 'float32', # of the search; figures are in float32, also with bfloat16
@@ -328,9 +341,7 @@ def evaluate(  # noqa: PLR0913 (a command: its parameters are its options)
 ) -> pd.DataFrame:             # rows, as from sweep
     "Attack models, smooth them, measure them: tables, a picture, one csv file."
     common = _common(problem, scale, threat, norm, k, seed, device)
-    numbers = attack_iterations, restarts, precision
-    settings = {name: replace(common, attacks=attack_set(name, *numbers))
-                for name in attack.replace(' ', '').split(',')}
+    settings = _settings(attack, common, attack_iterations, restarts, precision)
     radii = _radii(eps_rel, common)
     shard = Shard.parse(shards)
     names = _chosen(models, data, common)
@@ -380,14 +391,14 @@ def _head(
 # %% ../nbs/16_evaluation.ipynb #6f488bbf
 #| code-fold: true
 def _without_gradient(
-    lines: pd.DataFrame,          # from summary
+    who: Sequence[Subject],       # who was measured
+    setting: Setting,             # under what
 ) -> str:                         # '' if all pass one
     "Who was attacked without, and is therefore not shown to be robust."
-    searches = [str(attack) for attack in ATTACKS['search']]
-    searched = lines['attack'].str.split('; ').map(lambda some: set(some) <= set(searches))
-    names = lines.loc[searched & (lines['done'] == 'attack'), 'model'].unique()
-    return ''.join(f'{_plain(name)} passes no gradient: attacked by {"; ".join(searches)}, which '
-                   'finds little, so its figures show no robustness\n' for name in names)
+    names = [_plain(s.name) for s in who if not s.gradient]
+    searches = '; '.join(map(str, setting.search))
+    return ''.join(f'{name} passes no gradient: attacked by {searches}, which finds little, so its '
+                   'figures show no robustness\n' for name in names)
 
 def _section(
     name: str,                    # of the set of attacks
@@ -402,7 +413,6 @@ def _section(
     cost = ', '.join(dict.fromkeys(passes)) or 'none'
     attacks = '; '.join(map(str, setting.attacks))
     text = f'\nattack: {name} ({attacks}); forward + backward passes for an image: {cost}\n'
-    text += _without_gradient(lines)
     for metric, what in _METRICS.items():
         if setting.problem: what = what.replace('bilinear', 'lifted')
         text += f'\n{what}\n\n{table(lines, metric)}\n'
@@ -431,22 +441,26 @@ def _report(
     out: Path,                            # folder
 ) -> pd.DataFrame:                        # all rows, each once
     "Print and write the tables, and draw the picture of one photograph with much detail."
+    setting = list(settings.values())[-1]
     if all(is_linear(s.f) for s in who):
-        print('no model ships for this scale, so this is interpolation alone: '
+        what = 'problem' if setting.problem else 'scale'
+        print(f'no model ships for this {what}, so this is interpolation alone: '
               'give your own with --models\n')
     lines = {name: summary(rows) for name, rows in parts.items()}
     text = _head(pd.concat(lines.values()), _counted(crops, files))
-    for name, setting in settings.items(): text += _section(name, setting, lines[name])
+    text += _without_gradient(who, setting)
+    for name, of_set in settings.items(): text += _section(name, of_set, lines[name])
     rows = pd.concat(parts.values(), ignore_index=True).drop_duplicates()
     write_file(out/'results.csv', for_spreadsheet(rows))
     write_file(out/'table.md', text.encode('utf-8', 'backslashreplace'))
     print(text)
-    setting = list(settings.values())[-1]
     p = _detailed(crops, setting.operator)
     write_file(out/'picture.png', _png(picture(who, p, max(rows['eps_rel']), setting)))
     print(f'wrote {out}/results.csv, {out}/table.md, {out}/picture.png')
     return rows
 
+# %% ../nbs/16_evaluation.ipynb #b2284c07
+#| code-fold: true
 def _part(
     parts: dict[str, pd.DataFrame],       # rows for each set of attacks
     shard: Shard,                         # that found them

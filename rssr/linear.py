@@ -705,7 +705,8 @@ class _Played(NamedTuple):
     def least(self) -> float:
         "The error that least squares leaves: no map of that family leaves less."
         patches, targets = self.moments
-        explained = (torch.linalg.solve(patches, targets)*targets).sum()/targets.shape[-1]
+        inverse = torch.linalg.pinv(patches, rtol=1e-12, hermitian=True)
+        explained = (inverse@targets*targets).sum()/targets.shape[-1]
         return self.square - float(explained)
 
 def _table(
@@ -771,8 +772,8 @@ def fit_minimax(
     """The linear map that is best at its worst. ValueError for a threat without a radius, or in
     another norm than l2."""
     _check_game(threat)
-    adversaries = [Adversary(start, p, operator, threat)
-                   for _, p in batches(photos, 16, **reading)]
+    adversaries = [Adversary(start, p, operator, threat, seed)
+                   for seed, (_, p) in enumerate(batches(photos, 16, **reading))]
     front = Interpolation(operator.scale, 'lowres') if threat.where == 'input' else None
     return play(start, adversaries, Filters(start.support, front), rounds)
 
@@ -802,7 +803,7 @@ class LearnedPolynomial(nn.Module):
     card: dict                        # only on one that load_model made
     colours: Tensor                   # (3, 3), orthonormal columns: the principal colours
     density: Tensor                   # (3, 3): log a, log b and p of each
-    passed: Tensor                    # share of white noise that A^T A lets through
+    passed: Tensor                    # g, half the share of white noise that A^T A lets through
     coefficients: Tensor              # (3, terms)
 
     def __init__(
@@ -934,7 +935,7 @@ def prior(
     power = _to_cosines(x, f.colours).square().mean(0)
     f.density = torch.tensor([_fitted_density(one) for one in power])
     white = torch.randn(1, *x.shape[1:], generator=torch.Generator().manual_seed(0))
-    f.passed = f.operator.A(white).square().sum()/white.square().sum()
+    f.passed = f.operator.A(white).square().sum()/white.square().sum()/2
     return f
 
 # %% ../nbs/05_linear.ipynb #e8ee1e0b

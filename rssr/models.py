@@ -28,7 +28,15 @@ from torch import Tensor, nn
 
 from .core import content_hash, double, write_file
 from .linear import Interpolation
-from .operators import ForwardOperator, Threat, operator_named
+from rssr.operators import (
+    ForwardOperator,
+    Threat,
+    is_separable,
+    operator_named,
+    problem,
+    scale_of,
+    takes_measurements,
+)
 from .unet import Model, network
 from .units import MEAN, STD
 
@@ -380,8 +388,9 @@ def make_model(
                          'it that takes nothing and returns an estimator') from e
     if not callable(model): raise ValueError(f'{place} made a {type(model).__name__}, which is no '
                                              'estimator: return a function or a torch module')
-    if isinstance(model, nn.Module): return model.to(device).eval().requires_grad_(False)
-    return model
+    if not isinstance(model, nn.Module): return model
+    vars(model)['made_by'] = content_hash(Path(path).read_bytes())    # goes into its hash
+    return model.to(device).eval().requires_grad_(False)
 
 # %% ../nbs/07_models.ipynb #fb80864e
 def on_arrays(
@@ -401,21 +410,28 @@ def on_arrays(
 def passes_gradient(
     f: Callable,                  # anybody's estimator
     name: str,                    # its name in the error
-    shape: tuple[int, ...] = (1, 3, 64, 64),   # of what it is given
+    operator: ForwardOperator,    # how photographs are measured
     device: str = 'cpu',          # where it is
 ) -> bool:                        # whether its output depends on its input for autograd
-    "ValueError, with the remedy, if it gives no image for a normalised image."
-    y = torch.zeros(shape, device=device).requires_grad_()
+    "ValueError, with the remedy, if it does not make the photograph's size from what it is given."
+    side = 32*max(2, scale_of(operator))
+    chance = torch.Generator().manual_seed(0)
+    p = torch.rand(1, 3, side, side, generator=chance).to(device)
+    measured = takes_measurements(f) or not is_separable(operator)
+    where = 'measurement' if measured else 'input'
+    whole, y, x = problem(f, p, operator, where, chance)
+    y = y.requires_grad_()
     try:
-        out = f(y)
+        out = whole(y)
     except Exception as e:
-        raise ValueError(f'{name} fails on normalised images {shape}: {type(e).__name__}: {e}. An '
-                         'estimator takes three colours and gives three: wrap one of pixels in '
-                         'PixelModel, one of arrays in PixelModel(on_arrays(function))') from e
-    if not isinstance(out, Tensor) or out.ndim != 4 or out.shape[:2] != y.shape[:2]:
+        raise ValueError(f'{name} fails on normalised images {tuple(y.shape)}: '
+                         f'{type(e).__name__}: {e}. An estimator takes three colours and gives '
+                         'three: wrap one of pixels in PixelModel, one of arrays in '
+                         'PixelModel(on_arrays(function))') from e
+    if not isinstance(out, Tensor) or out.shape != x.shape:
         made = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
-        raise ValueError(f'{name} makes {made} of {shape}: give an estimator of images with three '
-                         'colours, each grey image three times over')
+        raise ValueError(f'{name} makes {made} of {tuple(y.shape)}, not {tuple(x.shape)}: '
+                         'give an estimator of that size and of three colours')
     if not out.requires_grad: return False
-    gradient, = torch.autograd.grad(out.sum(), y, allow_unused=True)
-    return gradient is not None
+    gradient, = torch.autograd.grad(out.square().sum(), y, allow_unused=True)
+    return gradient is not None and bool(gradient.ne(0).any())

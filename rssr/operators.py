@@ -6,7 +6,8 @@
 __all__ = ['WHERE', 'FLOOR', 'PROBLEMS', 'resize', 'resize_matrix', 'ForwardOperator', 'Separable', 'is_separable',
            'Downsampling', 'degrade', 'pair', 'Threat', 'Lifted', 'LiftedAffine', 'LiftedLinear', 'LiftedSplit',
            'takes_measurements', 'lifted', 'Problem', 'faced', 'measure', 'problem', 'Denoising', 'Blur',
-           'GaussianBlur', 'MotionBlur', 'Inpainting', 'Fourier', 'Physics', 'operator_named', 'scale_of', 'name_of']
+           'GaussianBlur', 'MotionBlur', 'Inpainting', 'Fourier', 'Physics', 'operator_named', 'scale_of', 'name_of',
+           'check_problem']
 
 # %% ../nbs/02_operators.ipynb #23e9c230
 import math
@@ -169,8 +170,11 @@ def pair(
     operator: ForwardOperator,     # how they are measured
 ) -> tuple[Tensor, Tensor]:        # (y, x), both (N, 3, h, w), normalised
     """Network input and ground truth in normalised units. TypeError or ValueError for what is no
-    pixels in [0,1]."""
+    pixels in [0,1], and for an operator that makes no enlarged image without noise."""
     check_pixels(p)
+    if not is_separable(operator) or operator.noise_level:
+        raise ValueError(f"where='input' is the enlarged small image without noise, which "
+                         f"{operator} does not make: attack the 'measurement'")
     return normalise(degrade(p, operator)), normalise(p)
 
 # %% ../nbs/02_operators.ipynb #ea15360e
@@ -289,6 +293,14 @@ def faced(
     "From what is attacked to the reconstruction."
     return lifted(f, operator) if where == 'measurement' else f
 
+def _device_of(
+    generator: Generators,         # one, one for each image, or None
+    y: Tensor,                     # where there is none
+) -> torch.device:
+    "Where noise is drawn."
+    if generator is None: return y.device
+    return (generator if isinstance(generator, torch.Generator) else generator[0]).device
+
 def measure(
     x: Tensor,                     # photographs (N, 3, h, w), normalised
     operator: ForwardOperator,     # how they are measured
@@ -297,8 +309,10 @@ def measure(
     "The measurement with its noise."
     y = operator.A(x)
     if not operator.noise_level: return y
-    return y + operator.noise_level*draw_normal(y.shape, generator, y)
+    like = torch.empty((), dtype=y.dtype, device=_device_of(generator, y))
+    return y + operator.noise_level*draw_normal(y.shape, generator, like).to(y.device)
 
+# %% ../nbs/02_operators.ipynb #5a221bca
 def problem(
     f: Estimator,                  # estimator of lifted measurements, or of measurements
     p: Tensor,                     # photographs (N, 3, h, w), pixels in [0,1]
@@ -313,9 +327,9 @@ def problem(
         check_pixels(p)
         x = normalise(p)
         return Problem(faced(f, operator, where), measure(x, operator, generator), x)
-    if not is_separable(operator) or operator.noise_level or takes_measurements(f):
-        raise ValueError(f"where='input' is the enlarged small image without noise, which "
-                         f"{operator} does not make: attack the 'measurement'")
+    if takes_measurements(f):
+        raise ValueError(f'{type(f).__name__} takes measurements, and not the enlarged image: '
+                         "attack the 'measurement'")
     return Problem(f, *pair(p, operator))
 
 # %% ../nbs/02_operators.ipynb #2346e277
@@ -372,16 +386,13 @@ class Blur(ABC):
 # %% ../nbs/02_operators.ipynb #54afda12
 @lru_cache(maxsize=32)
 def _spectrum(
-    blur: Blur,                    # which kernel
+    values: tuple[float, ...],     # of the kernel, row by row
     h: int,                        # rows of the image
     w: int,                        # columns
 ) -> Tensor:                       # complex128 (h, w//2 + 1), kept: not to be changed
     "Of the kernel, its centre at the corner."
-    kernel = blur.kernel()
-    side = len(kernel)
-    if side > min(h, w):
-        raise ValueError(f'{blur} has a kernel of {side}x{side} pixels, larger than {w}x{h}: '
-                         'give larger images')
+    side = math.isqrt(len(values))
+    kernel = torch.tensor(values, dtype=torch.float64).view(side, side)
     image = F.pad(kernel, (0, w - side, 0, h - side))
     return torch.fft.rfft2(image.roll((-(side//2), -(side//2)), (0, 1)))
 
@@ -391,11 +402,17 @@ def _response(
 ) -> Tensor:                       # complex (h, w//2 + 1)
     "What the blur does to each frequency."
     h, w = x.shape[-2:]
-    return _spectrum(blur, h, w).to(x.device, x.dtype.to_complex())
+    kernel = blur.kernel()
+    side = len(kernel)
+    if side > min(h, w):
+        raise ValueError(f'{blur} has a kernel of {side}x{side} pixels, larger than {w}x{h}: '
+                         'give larger images')
+    return _spectrum(tuple(kernel.flatten().tolist()), h, w).to(x.device, x.dtype.to_complex())
 
 @dataclass(frozen=True)
 class GaussianBlur(Blur):
     "A lens out of focus."
+    noise_level: float = .02       # normalised units
     width: float = 1.5             # standard deviation, pixels, > 0
 
     def __post_init__(self) -> None:
@@ -415,6 +432,7 @@ class GaussianBlur(Blur):
 @dataclass(frozen=True)
 class MotionBlur(Blur):
     "A camera that moves along a line while the picture is taken."
+    noise_level: float = .02       # normalised units
     length: float = 9.             # of the line, pixels, >= 0
     angle: float = 30.             # of the line, degrees, from the horizontal upwards
 
@@ -557,9 +575,11 @@ class Physics:
     def __init__(
         self,
         physics: Any,                  # deepinv.physics.LinearPhysics
+        name: str,                     # what rows call it: another for other settings
         lift: Callable[[Tensor], Tensor] | None = None,   # to images; its pseudo-inverse by default
     ):
         self.physics = physics
+        self.name = name
         self.lift = lift or self.A_dagger
         noise = physics.noise_model
         kind = type(noise).__name__
@@ -580,6 +600,10 @@ class Physics:
     def A_dagger(self, y: Tensor) -> Tensor:
         "The pseudo-inverse, in closed form or by iterations."
         return self.physics.A_dagger(y)
+
+    def __repr__(self) -> str:
+        "By name."
+        return f'Physics({self.name!r})'
 
 # %% ../nbs/02_operators.ipynb #e99cff5c
 PROBLEMS: dict[str, ForwardOperator] = dict(
@@ -608,8 +632,29 @@ def scale_of(
 def name_of(
     operator: ForwardOperator,     # any
 ) -> str:
-    "Its name among PROBLEMS, or of super-resolution the factor, or else its settings."
+    """Its name among PROBLEMS, or of super-resolution the factor, or else its settings. ValueError
+    if it says nothing of them."""
     for name, known in PROBLEMS.items():
         if operator == known: return name
     scale = scale_of(operator)
-    return f'x{scale}' if operator == Downsampling(scale) else str(operator)
+    if operator == Downsampling(scale): return f'x{scale}'
+    if ' object at 0x' in str(operator):
+        raise ValueError(f'{operator} does not say what it depends on, so no row could: make it a '
+                         'dataclass, or give it a __repr__')
+    return str(operator)
+
+# %% ../nbs/02_operators.ipynb #9d3b2a95
+#| code-fold: true
+def check_problem(
+    name: str,                     # what should be one of PROBLEMS; '': super-resolution
+    scale: int,                    # factor that is asked for beside it
+    where: str,                    # what is attacked, beside it
+) -> None:
+    "ValueError, with the remedy, if it is none, or if the two do not go with it."
+    if not name: return
+    if name not in PROBLEMS:
+        raise ValueError(f'problem={name!r} is unknown: use one of {", ".join(PROBLEMS)}, or none '
+                         'and the scale of super-resolution')
+    if scale != 1 or where != 'measurement':
+        raise ValueError(f'problem={name!r} is measured and not enlarged: set scale=1 and attack '
+                         f"the 'measurement' (they are {scale} and {where!r})")

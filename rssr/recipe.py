@@ -24,6 +24,7 @@ from rssr.operators import (
     WHERE,
     ForwardOperator,
     Threat,
+    check_problem,
     faced,
     operator_named,
     pair,
@@ -158,10 +159,7 @@ def _check_bound(cfg: TrainConfig) -> None:
 def _check_problem(cfg: TrainConfig) -> None:
     "ValueError for a problem that is not known, or not beside the rest of the recipe."
     if not cfg.problem: return
-    operator_named(cfg.problem)
-    if cfg.scale != 1 or cfg.threat != 'measurement':
-        raise ValueError(f'problem={cfg.problem!r} is measured and not enlarged: set scale=1 and '
-                         f"threat='measurement' (they are {cfg.scale} and {cfg.threat!r})")
+    check_problem(cfg.problem, cfg.scale, cfg.threat)
     if cfg.projection or cfg.bound or cfg.maps:
         raise ValueError(f'problem={cfg.problem!r} goes with none of projection, bound and maps, '
                          'which are of super-resolution')

@@ -76,7 +76,7 @@ def read_job(
     "The rows of a finished job. ValueError naming the file if it is none."
     try:
         absent = dict.fromkeys(layout.added, '')
-        rows = rows_of_job(absent | json.loads(path.read_bytes()), path.stem)
+        rows = [absent | row for row in rows_of_job(json.loads(path.read_bytes()), path.stem)]
         for row in rows:
             if set(row) != set(layout.columns): raise ValueError('its columns are others')
             if not all(isinstance(row[c], str) for c in layout.text):

@@ -22,6 +22,7 @@ from rssr.core import (
     part_sizes,
     seeded,
 )
+from .operators import takes_measurements
 from .units import Estimator, check_images, is_foldable, is_split
 
 # %% ../nbs/09_smoothing.ipynb #d09a0001
@@ -220,11 +221,11 @@ class Smoothed(nn.Module):
     ):
         super().__init__()
         if statistic not in STATISTICS:
-            remedy = "use 'mean' or 'median'"
-            raise ValueError(f'statistic={statistic!r} is unknown: {remedy}')
+            raise ValueError(f"statistic={statistic!r} is unknown: use 'mean' or 'median'")
         self.f = f
         self.noise = noise
         self.statistic = statistic
+        self.of_measurements = takes_measurements(f)
 
     def forward(
         self,

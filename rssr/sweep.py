@@ -62,6 +62,7 @@ from rssr.operators import (
     PROBLEMS,
     ForwardOperator,
     Threat,
+    check_problem,
     faced,
     operator_named,
     problem,
@@ -150,14 +151,16 @@ def _own_name(
 
 def _of_anybody(
     place: str,                            # file.py:function
+    problem: str,                          # name, see operator_named
     device: str,                           # where to put it
     sigma_gs: Sequence[float] | None,      # levels of smoothing besides none
 ) -> Subject:
     "Somebody's estimator of lifted measurements. ValueError if it is none."
     f = make_model(place, device)
     name = _own_name(place)
+    gradient = passes_gradient(f, name, operator_named(problem), device)
     levels = tuple(sorted({0., *(sigma_gs or [])}))
-    return Subject(name, f, levels, gradient=passes_gradient(f, name, device=device))
+    return Subject(name, f, levels, gradient=gradient)
 
 # %% ../nbs/15_sweep.ipynb #9bae267a
 #| code-fold: true
@@ -197,7 +200,7 @@ def subjects(
     found = [Subject(title, Interpolation(scale, kind)) for title, kind in LINEAR.items()]
     if problem: found = [Subject(LIFTED, Interpolation(1))]
     for model in names:
-        if is_made(model): found.append(_of_anybody(model, device, sigma_gs))
+        if is_made(model): found.append(_of_anybody(model, name, device, sigma_gs))
         else: found += _of_model(model, name, device, sigma_gs)
     return found
 
@@ -213,10 +216,11 @@ class Setting:
     seed: int = 0                                      # of starts and noise, at least 0
     device: str = 'cpu'                                # where the models are
     problem: str = ''                                  # one of PROBLEMS; '': by the scale
+    search: tuple[AnyAttack, ...] = ATTACKS['search']  # for whoever passes no gradient
 
     def __post_init__(self):
         self.threat(0.)
-        _check_problem(self)
+        check_problem(self.problem, self.scale, self.where)
         for name, least in dict(scale=1, k=1, seed=0).items():
             value = getattr(self, name)
             if int(value) != value or value < least:
@@ -245,24 +249,12 @@ class Setting:
         return Threat(eps_rel, self.norm, self.where)
 
 # %% ../nbs/15_sweep.ipynb #852dae54
-#| code-fold: true
-def _check_problem(
-    setting: Setting,                                  # of rows
-) -> None:
-    "ValueError unless the problem is known and the measurement is attacked."
-    if not setting.problem: return
-    operator_named(setting.problem)
-    if setting.scale != 1 or setting.where != 'measurement':
-        raise ValueError(f'problem={setting.problem!r} is measured and not enlarged: set scale=1 '
-                         "and where='measurement' "
-                         f'(they are {setting.scale} and {setting.where!r})')
-
 def setting_for(
     s: Subject,                                        # who is measured
     setting: Setting,                                  # what all rows share
 ) -> Setting:
     "The same, but whoever passes no gradient is attacked without."
-    return setting if s.gradient else replace(setting, attacks=ATTACKS['search'])
+    return setting if s.gradient else replace(setting, attacks=setting.search)
 
 # %% ../nbs/15_sweep.ipynb #0593b079
 def perturbed(
@@ -413,7 +405,7 @@ def case_of(
     "Photographs become what the adversary faces."
     setting = setting_for(s, setting)
     contents = crop_hashes(p)
-    chance = noise_of_measurement(contents, setting.device)
+    chance = noise_of_measurement(contents)
     f, y, x = problem(s.f, p.to(setting.device), setting.operator, setting.where, chance)
     return Case(replace(s, f=f), y, x, contents, setting.threat(eps_rel), setting)
 
@@ -543,12 +535,14 @@ class _Work:
         self.crops = crops
         self.setting = setting
         self.data = data
-        self.floors: dict[float, dict[str, float]] = {}      # by radius and content
+        self.floors: dict[tuple, dict[str, float]] = {}      # by radius and attacks, by content
 
-    def _floor(self, p, contents, eps_rel):
+    def _floor(self, p, case):
         "PSNR of interpolation by content, computed once for all subjects."
-        known = self.floors.setdefault(eps_rel, {})
-        if not set(contents) <= set(known): known.update(_floor(p, eps_rel, self.setting))
+        key = case.threat.eps_rel, *map(str, case.setting.attacks)
+        known = self.floors.setdefault(key, {})
+        if not set(case.contents) <= set(known):
+            known.update(_floor(p, case.threat.eps_rel, case.setting))
         return known
 
     def rows(
@@ -560,7 +554,7 @@ class _Work:
         "Measure one batch."
         p = self.crops.images[which].float()/255
         case = case_of(task.s, p, task.eps_rel, self.setting)
-        floor = self._floor(p, case.contents, task.eps_rel)
+        floor = self._floor(p, case)
         names = dict(zip(case.contents, [self.crops.names[i] for i in which]))
         rows = []
         for row in _figures(case, levels, floor):

@@ -74,7 +74,7 @@ def validate(
     batch_errors = []
     for i, (_, p) in enumerate(batches(photos, 32, **reading)):
         p = p.to(device)
-        net, y, _ = problem(f, p, operator, where, generator_for(device, i))
+        net, y, _ = problem(f, p, operator, where, generator_for(device, i, 1))
         out = net(y) if noise is None else smooth(net, y, noise)
         batch_errors.append(double(mse(to_pixels(out), p)))
     errors = torch.cat(batch_errors)

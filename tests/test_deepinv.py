@@ -73,7 +73,7 @@ def test_ours_is_a_physics(ours) -> None:
 def test_tomography_is_attacked_like_any_other() -> None:
     noise = deepinv.physics.GaussianNoise(.02)
     theirs = deepinv.physics.Tomography(angles=20, img_width=32, normalize=True, noise_model=noise)
-    operator = Physics(theirs, lift=theirs.A_adjoint)
+    operator = Physics(theirs, 'twenty angles', theirs.A_adjoint)
     assert operator.noise_level == pytest.approx(.02)
     p = photographs()[..., :32]
     x = torch.randn(p.shape, generator=torch.Generator().manual_seed(1))
@@ -99,5 +99,6 @@ def test_tomography_is_attacked_like_any_other() -> None:
 def test_other_noise_is_refused() -> None:
     poisson = deepinv.physics.Denoising(deepinv.physics.PoissonNoise(gain=.1))
     with pytest.raises(ValueError, match='noise_model=PoissonNoise'):
-        Physics(poisson)
-    assert Physics(deepinv.physics.Denoising(deepinv.physics.ZeroNoise())).noise_level == 0
+        Physics(poisson, 'poisson')
+    silent = deepinv.physics.Denoising(deepinv.physics.ZeroNoise())
+    assert Physics(silent, 'nothing').noise_level == 0

@@ -6,13 +6,22 @@ import pytest
 import torch
 
 from rssr.adaptive import ATTACKS
-from rssr.certifying import Terms, certify_photographs, read_certificates
+from rssr.certifying import Candidate, Terms, certify_photographs, read_certificates
 from rssr.data import Crops, crop_hashes, embedded_photographs, noise_of_measurement
 from rssr.evaluation import choose_sigma_g, evaluate
 from rssr.linear import Adversary, Polynomials, fit_polynomial, play, prior
 from rssr.models import estimator_hash, load_model, operator_of, save_model, threat_of
-from rssr.operators import PROBLEMS, Fourier, Threat, operator_named, problem
+from rssr.operators import (
+    PROBLEMS,
+    Downsampling,
+    Fourier,
+    Threat,
+    operator_named,
+    pair,
+    problem,
+)
 from rssr.recipe import TrainConfig
+from rssr.smoothing import Noise, Smoothed
 from rssr.sweep import Setting, Subject, case_of, read_results, subjects, sweep, write_results
 from rssr.training import train
 from rssr.units import is_affine, normalise
@@ -48,13 +57,13 @@ def test_a_recipe_says_where_it_is_measured():
     asked = dict(problem='inpainting', scale=1, threat='measurement')
     assert TrainConfig(**asked).operator == PROBLEMS['inpainting']
     for wrong in (dict(scale=2), dict(threat='input')):
-        with pytest.raises(ValueError, match="set scale=1 and threat='measurement'"):
+        with pytest.raises(ValueError, match='set scale=1 and attack the'):
             TrainConfig(**asked | wrong)
     with pytest.raises(ValueError, match="problem='up' is unknown"):
         TrainConfig(**asked | dict(problem='up'))
     with pytest.raises(ValueError, match='goes with none of projection, bound and maps'):
         TrainConfig(**asked | dict(bound=.1))
-    with pytest.raises(ValueError, match="set scale=1 and where='measurement'"):
+    with pytest.raises(ValueError, match='set scale=1 and attack the'):
         Setting(problem='motion')
     with pytest.raises(ValueError, match="problem='up' is unknown"):
         Setting(problem='up')
@@ -156,6 +165,36 @@ def test_certificates(network, tmp_path):
     assert abs(exact[0.] - same[0.]) < .1                 # the table's is clipped
 
 
+def test_rows_of_another_operator_are_others(tmp_path):
+    "Certificates of interpolation behind two kernels, in one folder."
+    found = {}
+    for operator in (Downsampling(2), Downsampling(2, 'bicubic'), Downsampling(2, noise_level=.1)):
+        one = Candidate(torch.nn.Identity(), 'nothing', operator, 'measurement', .1)
+        rows = certify_photographs(one, Crops(SMALL.images[:1], ['a']), tmp_path, terms_of_few())
+        exact = rows[rows['method'] == 'B0 identity']['psnr']
+        found[str(operator)] = float(exact.iloc[0])
+    assert len(set(found.values())) == 3
+
+
+def terms_of_few() -> Terms:
+    "As short as can be."
+    return Terms(('B7',), (0.,), n=64)
+
+
+def test_smoothing_leaves_measurements_as_they_are():
+    x = normalise(SMALL.images.float()/255)
+    f = fit_polynomial(prior(x, 'inpainting', 2), x, .05)
+    g = Smoothed(f, Noise(.1, 2, 0))
+    faced, y, truth = problem(g, SMALL.images.float()/255, f.operator, 'measurement',
+                              torch.Generator().manual_seed(0))
+    assert faced is g and g(y).shape == truth.shape
+
+
+def test_an_image_of_another_problem_is_not_enlarged():
+    with pytest.raises(ValueError, match="attack the 'measurement'"):
+        pair(SMALL.images.float()/255, PROBLEMS['inpainting'])
+
+
 @pytest.mark.parametrize('name', PROBLEMS)
 def test_learned_maps_of_every_problem(name):
     "They are linear, better than what the network is given, and the game makes them no worse."
@@ -166,7 +205,7 @@ def test_learned_maps_of_every_problem(name):
     threat = Threat(.1, where='measurement')
     adversaries = [Adversary(f, SMALL.images.float()/255, f.operator, threat)]
     end = play(f, adversaries, Polynomials(f), 6)
-    assert end.least*.999 <= end.reached <= 1
+    assert end.least <= end.reached*(1 + 1e-4) <= 1
     faced, y, truth = problem(torch.nn.Identity(), SMALL.images.float()/255, f.operator,
                               'measurement', chance)
     assert (f(y) - truth).square().mean() < (faced(y) - truth).square().mean()
