@@ -35,6 +35,15 @@ def smooth(): return PixelModel(on_arrays(by_hand))
 
 
 def grey(): return torch.nn.Conv2d(1, 1, 3)
+
+
+class Quantised(Espcn):
+    "Its gradient is zero, and its hundredths are whole."
+    def forward(self, p):
+        return (100*super().forward(p)).round()/100
+
+
+def quantised(): return PixelModel(Quantised(), scale=2)
 '''
 
 
@@ -66,6 +75,12 @@ def test_they_stand_in_one_table(mine, tmp_path, capsys):
     assert psnr[.05] < psnr[0.] - .02
     passes = attacked.groupby('model')['backward'].max()
     assert passes['mine.py:smooth'] == 0 < passes['mine.py:small']
+
+
+def test_a_gradient_that_is_zero_is_none(mine):
+    "An attack that follows it stays where it is, and would call the model robust."
+    found = subjects([f'{mine}:small', f'{mine}:quantised'])[3:]
+    assert [s.gradient for s in found] == [True, False]
 
 
 def test_what_is_none_is_told_before_anything_is_measured(mine):
