@@ -36,7 +36,7 @@ from rssr.linear import (
     patch_moments,
 )
 from .metrics import metrics
-from .models import list_models, load_card, save_model
+from .models import list_models, load_card, round_weights, save_model
 from .operators import PROBLEMS, Downsampling, Threat, problem
 from .recipe import MAPS_FOR, TrainConfig
 from .training import describe_photographs, sole_training
@@ -601,6 +601,7 @@ def _keep_best(
             if rival_row['psnr'] > row['psnr']: f, row = rival, rival_row
         threat = Threat(row['eps_rel'], where=fitting.where)
         path = out/f'{linear_name(fitting.operator.scale, threat)}.safetensors'
+        round_weights(f)
         save_model(f, path, _linear_card(row, photographs))
         print(f"{path}: {row['fit']}, sigma {row['sigma']:g}, {row['psnr']:.2f} dB at its worst "
               f"on {row['n']} photographs", flush=True)

@@ -8,6 +8,7 @@ __all__ = ['WEIGHTS', 'MIXING', 'round_weights', 'save_model', 'list_models', 'm
            'make_model', 'on_arrays', 'passes_gradient']
 
 # %% ../nbs/07_models.ipynb #f7f66e16
+import copy
 import dataclasses
 import difflib
 import hashlib
@@ -85,36 +86,48 @@ def _stored(
     name: str,                    # of a tensor in the state of a network
     values: Tensor,               # the tensor
 ) -> dict[str, Tensor]:           # on the CPU
-    """A tensor as it is written to the file: float16, or whole numbers and their steps if it lies
-    on a grid; statistics of batch norm as they are."""
-    values = values.detach().cpu().contiguous()
+    """A tensor as it is written to the file: whole numbers and their steps if it lies on a grid,
+    float16 if that loses nothing; statistics of batch norm, and all else, as it is."""
+    values = values.detach().cpu().clone(memory_format=torch.contiguous_format)
     if not values.is_floating_point() or 'running' in name: return {name: values}
     if values.ndim > 1:
         steps = _steps(values)
         whole = _whole_numbers(values, steps)
         if torch.equal(steps*whole, values):
             return {name: whole.to(torch.int8), name + _STEP: steps.bfloat16()}
-    return {name: values.half()}
+    half = values.half()
+    return {name: half if torch.equal(half.to(values), values) else values}
 
 # %% ../nbs/07_models.ipynb #001c1b52
 #| code-fold: true
+_FOREIGN = 'foreign'              # on a card: a class that is none of this library's
+
+def _architecture(
+    model: nn.Module,             # anybody's
+) -> dict:                        # for the card
+    """What builds it again, or the name of the class that only its owner can build.
+    ValueError for a folded copy, which nothing builds."""
+    if not isinstance(model, Model): return {_FOREIGN: type(model).__name__}
+    with torch.device('meta'): fresh = network(model.args)
+    if fresh.state_dict().keys() != model.state_dict().keys():
+        raise ValueError(f'this {type(model).__name__} is a folded copy, which cannot be loaded '
+                         'again: save the network that it was made of')
+    return model.args
+
 def save_model(
-    model: Model,                 # the network, or the map
+    model: nn.Module,             # a network or map of this library, or anybody's
     path: str | Path,             # `<folder>/<name>.safetensors`
     card: dict,                   # what to say about it; name, architecture and hash are added
 ) -> Path:                        # the weights file; the card lies beside it
-    """Write weights (float16, or bytes after `round_weights(model, 8)`; batch-norm statistics
-    float32) and card, each atomically. Raises OSError naming the file when the disk is full or
-    read-only, TypeError for a network that is none of this library's."""
+    """Write weights and card, each atomically and to the last digit: a weight takes two bytes after
+    `round_weights(model)`, one after `round_weights(model, 8)`, else four. OSError naming the file
+    when the disk is full or read-only, ValueError for a folded copy of a network."""
     path = Path(path)
-    if not hasattr(model, 'args'):
-        raise TypeError(f'a {type(model).__name__} has no `args`, from which load_model builds it '
-                        'again: only the networks and maps of this library can be saved')
     tensors: dict[str, Tensor] = {}
     for name, values in model.state_dict().items(): tensors |= _stored(name, values)
     raw = save_safetensors(tensors)
     sha256 = hashlib.sha256(raw).hexdigest()
-    card = card | dict(name=path.stem, architecture=model.args, sha256=sha256)
+    card = card | dict(name=path.stem, architecture=_architecture(model), sha256=sha256)
     write_file(path, raw)
     write_file(path.with_suffix('.json'), (json.dumps(card, indent=1)+'\n').encode())
     return path
@@ -220,32 +233,60 @@ def _read_back(
     for name, values in tensors.items():
         if name.endswith(_STEP): continue
         if name + _STEP in tensors: values = values*tensors[name + _STEP].float()
-        state[name] = values.float() if values.is_floating_point() else values
+        state[name] = values.float() if values.dtype is torch.float16 else values
     return state
+
+# %% ../nbs/07_models.ipynb #fd39fc88
+#| code-fold: true
+def _check_owner(
+    path: Path,                   # of the weights
+    architecture: dict,           # on their card
+    model: nn.Module | None,      # what they should go into, if it is not of this library
+) -> None:
+    "ValueError for weights that need a class which is not there, or of another one."
+    kind = architecture.get(_FOREIGN)
+    given = None if model is None else type(model).__name__
+    if kind == given: return
+    if kind is None: raise ValueError(f'{path} is of this library: leave model={given} out')
+    raise ValueError(f'{path} holds the weights of a {kind}, and a card runs no code: give '
+                     f'load_model(..., model={kind}(...))' + f', not a {given}'*(given is not None))
+
+def _with_weights(
+    architecture: dict,           # on a card
+    state: dict[str, Tensor],     # weights and buffers
+    model: nn.Module | None,      # to copy, if it is not of this library
+) -> Any:                         # a module
+    "RuntimeError, before memory is taken, if the weights are of other shapes."
+    if model is not None: fresh = copy.deepcopy(model)
+    else:
+        with torch.device('meta'): shapes = network(architecture)
+        shapes.load_state_dict(state, assign=True)        # what does not fit fails here
+        fresh = network(architecture)
+    fresh.load_state_dict(state)
+    return fresh
 
 # %% ../nbs/07_models.ipynb #a6df44ca
 def load_model(
     name: str | Path,             # a shipped name, or the path of a .safetensors file
     device: str = 'cpu',          # where to put it
-) -> Model:                       # in evaluation mode; `.card` holds the card
-    """Load weights and card. ValueError if the name is unknown
+    model: nn.Module | None = None,  # for weights of your own class: one of that class
+) -> Any:                         # in evaluation mode; `.card` holds the card
+    """Load weights and card. `model` is copied and not changed. ValueError if the name is unknown
     or the weights are truncated, tampered with or of another architecture."""
     path = model_path(name)
     card = load_card(name)
+    _check_owner(path, card['architecture'], model)
     raw = path.read_bytes()
     _check_bytes(path, raw, card['sha256'])
     try:
         state = _read_back(load_safetensors(raw))
-        with torch.device('meta'): shapes = network(card['architecture'])
-        shapes.load_state_dict(state, assign=True)        # what does not fit fails here
-        model = network(card['architecture'])
-        model.load_state_dict(state)
+        loaded = _with_weights(card['architecture'], state, model)
     except (LookupError, TypeError, ValueError, RuntimeError, SafetensorError) as e:
         why = ' '.join(str(e).split())[:150]
         message = f'{path} does not fit the architecture on its card: {why}'
         raise ValueError(message) from None
-    model.card = card
-    return model.to(device).eval()
+    loaded.card = card
+    return loaded.to(device).eval()
 
 # %% ../nbs/07_models.ipynb #71e8d5a0
 def problem_of(
@@ -320,6 +361,7 @@ def _layer(
 
 def estimator_hash(
     f: Callable,                  # any estimator
+    weights: bool = True,         # parameters and buffers count
 ) -> str | None:                  # 16 hexadecimal digits; None: it cannot be compared
     """Hash of classes, settings, parameters and buffers, and of the methods of classes that are
     not ours: equal for equal estimators, another for others. None for a function and for a module
@@ -330,9 +372,10 @@ def estimator_hash(
         layers = [_layer(name, module) for name, module in named]
     except TypeError:
         return None
-    weights = dict(chain(f.named_parameters(remove_duplicate=False),
+    if not weights: return content_hash(*layers)
+    tensors = dict(chain(f.named_parameters(remove_duplicate=False),
                          f.named_buffers(remove_duplicate=False)))
-    return content_hash(*layers, *weights, *weights.values())
+    return content_hash(*layers, *tensors, *tensors.values())
 
 # %% ../nbs/07_models.ipynb #092b761b
 class PixelModel(nn.Module):
@@ -390,7 +433,7 @@ def make_model(
                                              'estimator: return a function or a torch module')
     if not isinstance(model, nn.Module): return model
     vars(model)['made_by'] = content_hash(Path(path).read_bytes())    # goes into its hash
-    return model.to(device).eval().requires_grad_(False)
+    return model.to(device).eval()
 
 # %% ../nbs/07_models.ipynb #fb80864e
 def on_arrays(

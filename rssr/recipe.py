@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TOLD_RADII', 'MAPS_FOR', 'SPREAD', 'LONGEST', 'FLAT', 'GIVEN', 'CORNER', 'DRAWS', 'LITTLE', 'TURNS', 'TrainConfig',
-           'radii_of', 'learning_rate', 'steepest', 'Bend', 'training_loss']
+           'radii_of', 'learning_rate', 'for_use', 'steepest', 'Bend', 'training_loss']
 
 # %% ../nbs/11_recipe.ipynb #5d92e7b0
 import copy
@@ -261,18 +261,18 @@ def _squared_error(
     noise = _noise(clean, cfg, generator)
     z = clean
     if cfg.eps_rel:
-        attacked = faced(_for_attack(f, cfg), cfg.operator, cfg.threat)
+        attacked = faced(for_use(f, cfg.precision), cfg.operator, cfg.threat)
         threat = Threat(cfg.eps_rel, 'l2', cfg.threat)
         ascent = Ascent(cfg.attack_iterations, cfg.attack_step)
         z = pgd(lambda y: attacked(y + noise), clean, x, threat, ascent, generator=generator)
     with _precision(clean, cfg): return mse(net(z + noise).float(), x)
 
-def _for_attack(
-    f: nn.Module,                  # the network, in training mode
-    cfg: TrainConfig,              # recipe
-) -> Estimator:
-    "The network as it would answer now, in its fastest form."
-    if is_foldable(f): return f.folded(cfg.precision)
+def for_use(
+    f: nn.Module,                  # a network, in training mode or not
+    precision: str = 'float32',    # or 'bfloat16'; for a network with a faster form
+) -> Any:                          # an estimator, in evaluation mode
+    "A copy of the network as it would answer now, in its fastest form."
+    if is_foldable(f): return f.folded(precision)
     return copy.deepcopy(f).eval().requires_grad_(False)
 
 # %% ../nbs/11_recipe.ipynb #231a282f

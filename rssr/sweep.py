@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 # %% ../nbs/15_sweep.ipynb #64b5c177
 from . import __version__
@@ -155,12 +155,23 @@ def _of_anybody(
     device: str,                           # where to put it
     sigma_gs: Sequence[float] | None,      # levels of smoothing besides none
 ) -> Subject:
-    "Somebody's estimator of lifted measurements. ValueError if it is none."
+    """Somebody's estimator; a smoothed one is also measured without noise, and one with a card
+    under the noise of its training. ValueError if it is none."""
     f = make_model(place, device)
+    if isinstance(f, nn.Module): f.requires_grad_(False)
+    level = 0.
+    if isinstance(f, Smoothed) and f.statistic == 'mean':
+        level = f.noise.sigma
+        f = f.f
     name = _own_name(place)
+    card = getattr(f, 'card', {})
+    if card:
+        _check_same_problem(name, problem_of(card), problem)
+        level = level or noise_of(card)
     gradient = passes_gradient(f, name, operator_named(problem), device)
-    levels = tuple(sorted({0., *(sigma_gs or [])}))
-    return Subject(name, f, levels, gradient=gradient)
+    trained = dict(sigma_f=card.get('sigma_f', 0.), eps_train=card.get('eps_rel', 0.))
+    levels = tuple(sorted({0., *(sigma_gs or [level])}))
+    return Subject(name, f, levels, gradient=gradient, **trained)
 
 # %% ../nbs/15_sweep.ipynb #9bae267a
 #| code-fold: true

@@ -43,11 +43,20 @@ from rssr.core import (
 from .data import Crops, Photographs, batches, embedded_photographs, find_images, holdout
 from .linear import LearnedLinear, linear_worst_case, nearest_linear
 from .metrics import mse
-from .models import load_card, load_model, round_weights, save_model
+from rssr.models import (
+    estimator_hash,
+    load_card,
+    load_model,
+    make_model,
+    passes_gradient,
+    round_weights,
+    save_model,
+)
 from .operators import Downsampling, ForwardOperator, Threat, pair, problem
 from rssr.recipe import (
     DRAWS,
     TrainConfig,
+    for_use,
     learning_rate,
     radii_of,
     steepest,
@@ -89,13 +98,13 @@ def validate(
 @dataclass
 class TrainState:
     "What a run is at the end of an epoch, and all that the next one needs."
-    model: Network                    # what is trained
-    average: Network | None           # moving average of its weights, if there is one
+    model: nn.Module                  # what is trained
+    average: nn.Module | None         # moving average of its weights, if there is one
     optimizer: torch.optim.Optimizer  # with the moments of its steps
     history: list[dict[str, float]] = field(default_factory=list)  # a row an epoch
 
     @property
-    def best(self) -> Network:
+    def best(self) -> nn.Module:
         "The network that is validated and kept: the average, if there is one."
         return self.model if self.average is None else self.average
 
@@ -154,8 +163,8 @@ def check_photographs(
     was: dict[str, Any],             # what is known of the photographs of their training
     now: dict[str, str],             # what is known of those at hand
 ) -> None:
-    """ValueError, naming both, if `path` was made from other photographs, or from other weights
-    under the name that its recipe starts from.
+    """ValueError, naming both, if `path` was made from other photographs, from other weights
+    under the name that its recipe starts from, or with another class of yours.
 
     Checkpoints and cards from before fingerprints were kept (those of all shipped models) have
     none: then nothing can be compared, and nothing is refused.
@@ -163,6 +172,9 @@ def check_photographs(
     if {'start'} <= was.keys() & now.keys() and was['start'] != now['start']:
         raise ValueError(f"{path} was started from other weights ({was['start'][:12]} there, "
                          f"{now['start'][:12]} now): choose another name, or delete it")
+    if was.get('model') != now.get('model'):
+        raise ValueError(f'{path} was trained with another network (its class, settings or code '
+                         'are not those of the one given): choose another name, or delete it')
     if any(k not in was for k in FINGERPRINTS): return
     if all(was[k] == now[k] for k in FINGERPRINTS): return
     raise ValueError(f'{path} was trained on other photographs ({_in_words(was)} there, '
@@ -261,8 +273,12 @@ def _start_path(
 def _start(
     cfg: TrainConfig,                # recipe
     out: Path,                       # where a model to start from is looked for first
-) -> dict[str, str]:                 # 'start', if it starts from one that is still there
-    "The hash of the weights at the beginning."
+    own: nn.Module | None,           # instead of the network of the recipe
+) -> dict[str, str]:                 # 'start' or 'model', if there is one that can be compared
+    "The hash of the weights at the beginning, or of what somebody's network is without them."
+    if own is not None:
+        same = estimator_hash(own, weights=False)
+        return {} if same is None else dict(model=same)
     if not cfg.init: return {}
     try:
         return dict(start=load_card(_start_path(cfg, out))['sha256'])
@@ -272,7 +288,7 @@ def _start(
 # %% ../nbs/12_training.ipynb #c0b11e02
 #| code-fold: true
 def _compile(
-    model: Network,                  # is changed: its layers will be compiled when first run
+    model: nn.Module,                # is changed: its layers will be compiled when first run
     images: int,                     # in a whole batch
 ) -> None:
     "Fuse the layers for training. ValueError if that needs a compiler that is not there."
@@ -294,9 +310,10 @@ def _compile(
 #| code-fold: true
 def _network(
     path: str | Path,                # own or shipped
-) -> Network:
+    own: nn.Module | None = None,    # of the class of the weights, if that is not ours
+) -> Any:                            # on the CPU; `.card` holds the card
     "A network to go on from. ValueError if it is a map, of which nothing is trained."
-    model = load_model(path)
+    model = load_model(path, model=own)
     if isinstance(model, Map):
         raise ValueError(f'{path} is a linear map: nothing of it is trained, see rssr_linear')
     return model
@@ -358,6 +375,28 @@ def _learned(architecture: dict) -> dict:
 
 # %% ../nbs/12_training.ipynb #935eb288
 #| code-fold: true
+_OF_OURS = ('projection', 'bound', 'maps', 'certified', 'init', 'compile')
+
+def _own_network(
+    model: nn.Module,                # somebody's estimator
+    cfg: TrainConfig,                # recipe
+) -> nn.Module:                      # a copy, on the CPU
+    "ValueError, with the remedy, if it cannot be trained so."
+    for name in _OF_OURS:
+        if value := getattr(cfg, name):
+            raise ValueError(f'{name}={value!r} is for networks of this library: leave it out, '
+                             'and give your model as it should begin')
+    if not any(weights.requires_grad for weights in model.parameters()):
+        raise ValueError(f'a {type(model).__name__} without weights that ask for gradients: '
+                         'nothing of it can be trained')
+    passes = passes_gradient(for_use(model), type(model).__name__, cfg.operator)
+    if cfg.eps_rel and not passes:
+        raise ValueError(f'eps_rel={cfg.eps_rel} needs an attack by gradients, and a '
+                         f'{type(model).__name__} passes none: leave it out, or train by sigma_f')
+    return copy.deepcopy(model)
+
+# %% ../nbs/12_training.ipynb #9d83eea5
+#| code-fold: true
 def _fresh_network(
     cfg: TrainConfig,                # recipe
     out: Path,                       # where a model to start from is looked for first
@@ -372,13 +411,16 @@ def _fresh_network(
         model.linear_part.load_state_dict(_linear_part(cfg, out).state_dict())
     return model
 
+# %% ../nbs/12_training.ipynb #fe2c287c
 def fresh_state(
     cfg: TrainConfig,                # recipe
     out: str | Path,                 # folder of the run
     device: str = 'cpu',             # 'cpu', 'cuda', ...
+    own: nn.Module | None = None,    # your estimator, instead of the network of the recipe
 ) -> TrainState:
     "The state before the first epoch. ValueError if the model to start from does not fit."
-    model = _fresh_network(cfg, Path(out)).to(device)
+    fresh = _own_network(own, cfg) if own is not None else _fresh_network(cfg, Path(out))
+    model = fresh.to(device)
     average = copy.deepcopy(model) if cfg.ema else None
     optimizer = torch.optim.Adam(model.parameters(), lr=cfg.lr)
     draws = DRAWS if isinstance(model, SplitRefined) else 1
@@ -534,10 +576,10 @@ def _row(
     "Train for one epoch and validate: the next row of the history."
     start = time.time()
     row = dict(epoch=len(state.history) + 1, loss=_epoch(state, cfg, photos, device, **reading))
-    row |= _figures(state.best.folded(), val, cfg, cfg.sigma_f, device, **reading)
+    row |= _figures(for_use(state.best), val, cfg, cfg.sigma_f, device, **reading)
     watched = row['epoch']%WATCH_EVERY == 0 or row['epoch'] == cfg.epochs
     if watched and isinstance(state.best, Refined):
-        row |= gains(state.best.folded(), val, **reading)
+        row |= gains(for_use(state.best), val, **reading)
     return row | dict(seconds=round(time.time() - start, 1))
 
 # %% ../nbs/12_training.ipynb #9a87c3d9
@@ -574,7 +616,7 @@ _UNITS = ('sigma_f, eps_rel: normalised units; validation, embedded: pixels in [
 NEAREST = 96                         # photographs that a linear part is fitted on
 
 def _settle(
-    model: Network,                  # after the last epoch; is changed
+    model: nn.Module,                # after the last epoch; is changed
     cfg: TrainConfig,                # recipe
     photos: Photographs | Crops,     # for training; their `epoch` is set
     **reading: Any,                  # passed to batches
@@ -601,7 +643,7 @@ def _card(
     **reading: Any,                  # passed to batches
 ) -> dict[str, Any]:
     "What is said about the network that is kept."
-    f = state.best.folded()
+    f = for_use(state.best)
     noisy = _figures(f, val, cfg, cfg.sigma_f, device, **reading) if cfg.sigma_f else None
     return dict(
         scale=cfg.scale,
@@ -636,9 +678,10 @@ def _finished(
     path: Path,                      # weights of a run that has ended
     cfg: TrainConfig,                # recipe
     photographs: dict[str, str],     # see describe_photographs
-) -> Network:
+    own: nn.Module | None,           # of the class of the weights, if that is not ours
+) -> nn.Module:
     "The model, not trained again. ValueError if it is of another recipe or other photographs."
-    model = _network(path)
+    model = _network(path, own)
     if TrainConfig(**model.card.get('config', {})) != cfg:
         raise ValueError(f'{path} exists and was made by another recipe: '
                          'choose another name or delete it')
@@ -653,9 +696,10 @@ def _begun(
     cfg: TrainConfig,                # recipe
     device: str,                     # where the network will be
     photographs: dict[str, str],     # see describe_photographs
+    own: nn.Module | None,           # instead of the network of the recipe
 ) -> TrainState:
     "The state to go on from."
-    state = fresh_state(cfg, path.parent, device)
+    state = fresh_state(cfg, path.parent, device, own)
     if path.exists(): load_checkpoint(path, state, cfg, photographs)
     return state
 
@@ -664,8 +708,8 @@ def _begun(
 def _check_reading(reading: dict[str, Any]) -> None:
     "TypeError for what is no option of reading."
     for name in reading.keys() - {'workers', 'skip_bad'}:
-        raise TypeError(f'train takes no {name!r}: it makes the network that its recipe describes, '
-                        "and reads with 'workers' and 'skip_bad'")
+        raise TypeError(f"train takes no {name!r}: it reads with 'workers' and 'skip_bad', and all "
+                        'else is in its recipe')
 
 def sole_training(
     out: str | Path,                 # folder of the run
@@ -686,37 +730,38 @@ def train(
     data: str = '',                  # what the photographs are, for the card
     device: str = 'cpu',             # 'cpu', 'cuda', ...
     tensorboard: bool = False,       # also log to `<out>/<name>`
+    model: nn.Module | None = None,  # your estimator, as it begins; it is copied
     **reading: Any,                  # `workers` and `skip_bad`, passed to batches
-) -> Network:                        # what was trained, or its average; with `.card`
-    """Train, or continue where a killed run stopped.
+) -> Any:                            # what was trained, or its average; with `.card`
+    """Train the network of the recipe, or yours, or continue where a killed run stopped.
 
     FloatingPointError if the loss is not finite. ValueError for a checkpoint or a
     finished model of another recipe, or of other photographs, see `check_photographs`,
-    and if another process trains that model.
+    if another process trains that model, and for a `model` that cannot be trained so.
     """
     _check_reading(reading)
     out = Path(out)
     weights = out/f'{cfg.name}.safetensors'
     point = out/f'{cfg.name}.checkpoint.safetensors'
-    photographs = describe_photographs(photos, val, data) | _start(cfg, out)
+    known = describe_photographs(photos, val, data) | _start(cfg, out, model)
     with sole_training(out, cfg.name):
-        if weights.exists() and not point.exists(): return _finished(weights, cfg, photographs)
-        state = _begun(point, cfg, device, photographs)
+        if weights.exists() and not point.exists(): return _finished(weights, cfg, known, model)
+        state = _begun(point, cfg, device, known, model)
         board = _board(out/cfg.name) if tensorboard and Team.now().leads else None
         while len(state.history) < cfg.epochs:
             state.history.append(_row(state, cfg, photos, val, device, **reading))
             if not Team.now().leads: continue
-            save_checkpoint(point, state, cfg, photographs)
+            save_checkpoint(point, state, cfg, known)
             _report(cfg, state.history[-1], board)
         _settle(state.best, cfg, photos, **reading)
         card = _card(state, cfg, photos, val, device, **reading)
-        _keep(state.best, weights, photographs | card, point)
-    return _network(weights).to(device)
+        _keep(state.best, weights, known | card, point)
+    return _network(weights, model).to(device)
 
 # %% ../nbs/12_training.ipynb #1f60c321
 #| code-fold: true
 def _keep(
-    model: Network,                  # trained
+    model: nn.Module,                # trained
     weights: Path,                   # its file; the card goes beside it
     card: dict[str, Any],            # what is said about it
     point: Path,                     # checkpoint, which goes away
@@ -727,9 +772,20 @@ def _keep(
     team.wait()
     point.unlink(missing_ok=True)
 
+# %% ../nbs/12_training.ipynb #a91c2c0d
+#| code-fold: true
+def _own_to_train(
+    place: str,                      # 'file.py:function'
+) -> nn.Module:
+    "Somebody's network. ValueError for a function, of which nothing can be trained."
+    model = make_model(place)
+    if isinstance(model, nn.Module): return model
+    raise ValueError(f'{place} made a function, and nothing of it can be trained: '
+                     'return a torch module')
+
 # %% ../nbs/12_training.ipynb #f7c61ffa
 #| code-fold: true
-def train_folder(
+def train_folder(  # noqa: PLR0913 (a command: its parameters are its options)
     cfg: TrainConfig,                # recipe
     data: str = '',                  # folder of photographs; its subfolder train if there is one
     out: str = 'runs',               # folder for checkpoint, weights and card
@@ -738,6 +794,7 @@ def train_folder(
     cache: str = '',                 # folder for decoded photographs; none by default
     skip_bad: bool = False,          # leave damaged and small files out, and say how many
     tensorboard: bool = False,       # also log to TensorBoard
+    model: str = '',                 # your network, as file.py:function; that of the recipe
 ) -> None:
     """Train one network on random crops, or continue an interrupted training.
     Writes NAME.safetensors and its card NAME.json."""
@@ -747,9 +804,10 @@ def train_folder(
     val = Photographs(held_out, cache=cache or None)
     name = Path(data).resolve().name
     about = f'{name} ({len(files)} for training, {len(held_out)} held out)'
+    own = _own_to_train(model) if model else None
     reading = dict(workers=workers, skip_bad=skip_bad)
     with launched(check_device(device)) as team:
-        f = train(cfg, photos, val, out, about, device, tensorboard, **reading)
+        f = train(cfg, photos, val, out, about, device, tensorboard, own, **reading)
     if not team.leads: return
     _report_skipped(photos)
     _report_skipped(val)

@@ -1,10 +1,14 @@
 "Somebody's own model beside ours, named by a file and a function."
 import re
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from rssr.data import embedded_photographs
 from rssr.evaluation import evaluate
 from rssr.sweep import read_results, subjects
+from rssr.training import rssr_train
 
 MINE = '''
 import torch
@@ -90,3 +94,45 @@ def test_what_is_none_is_told_before_anything_is_measured(mine):
         subjects(['nowhere.py:make'])
     with pytest.raises(ValueError, match="both called 'mine.py:small'"):
         subjects([f'{mine}:small']*2)
+
+
+TRAINED = '''
+
+def trained():
+    from rssr.models import load_model
+    return load_model('OUT/espcn.safetensors', model=small())
+
+
+def smoothed():
+    from rssr.smoothing import Noise, Smoothed
+    return Smoothed(trained(), Noise(.2, k=2))
+'''
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    "A folder of crops."
+    folder = tmp_path/'photos'
+    folder.mkdir()
+    for i, image in enumerate(embedded_photographs().images[:24]):
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder/f'{i}.png')
+    return folder
+
+
+def test_one_is_trained_and_stands_in_the_table(mine, photos, tmp_path, capsys):
+    "By the command, with its noise on the card; smoothed, it is measured with and without noise."
+    out = tmp_path/'runs'
+    order = f'--data {photos} --out {out} --name espcn --epochs 1 --sigma-f 0.1 --ema 0.5'.split()
+    for _ in range(2): rssr_train([*order, '--model', f'{mine}:small'])     # the second is done
+    with pytest.raises(SystemExit): rssr_train([*order, '--model', f'{mine}:by_hand'])
+    assert 'TypeError' in capsys.readouterr().err                       # it wants an image
+    Path(mine).write_text(MINE + TRAINED.replace('OUT', str(out)))
+    with pytest.raises(SystemExit): rssr_train([*order, '--model', f'{mine}:small'])
+    assert 'was trained with another network' in capsys.readouterr().err    # the file has changed
+    evaluate(models=f'{mine}:trained,{mine}:smoothed', images=2, size=40, k=2, eps_rel='0,0.05',
+             attack='thesis', attack_iterations=2, out=str(tmp_path/'table'))
+    rows = read_results(tmp_path/'table')
+    levels = rows[rows['model'].str.contains('mine')].groupby('model')['sigma_g'].unique()
+    assert sorted(levels['mine.py:trained']) == [0., .1]
+    assert sorted(levels['mine.py:smoothed']) == [0., .2]
+    assert (rows.loc[rows['model'] == 'mine.py:trained', 'sigma_f'] == .1).all()

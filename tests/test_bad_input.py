@@ -47,6 +47,7 @@ CROPS = embedded_photographs()
 PIXELS = CROPS.images[:1].float()
 Y, X = pair(PIXELS/255, Downsampling(2))
 THREAT = Threat(.1)
+CARD = dict(scale=2, sigma_f=0., eps_rel=0.)
 
 
 def same(y):
@@ -398,12 +399,15 @@ FUNCTIONS = {  # what: how, given an empty folder; exception; words of its messa
     'model of another size': (
         lambda t: PixelModel(half_size)(Y),
         ValueError, ['(1, 3, 80, 80)', '(1, 3, 160, 160)', 'set scale']),
-    'a network that load_model could not build': (
-        lambda t: save_model(torch.nn.Conv2d(3, 3, 1), t/'own.safetensors', {}),
-        TypeError, ['Conv2d', 'no `args`', 'only the networks and maps']),
-    'train with a network': (
-        lambda t: train(TrainConfig(), CROPS, CROPS, t, model=UNet()),
-        TypeError, ["'model'", 'its recipe', "'workers' and 'skip_bad'"]),
+    'a network that load_model cannot build': (
+        lambda t: load_model(save_model(torch.nn.Conv2d(3, 3, 1), t/'own.safetensors', CARD)),
+        ValueError, ['own.safetensors', 'weights of a Conv2d', 'model=Conv2d(...)']),
+    'own network that changes the size': (
+        lambda t: train(TrainConfig(), CROPS, CROPS, t, model=torch.nn.Conv2d(3, 3, 3)),
+        ValueError, ['Conv2d', '(1, 3, 64, 64)', 'not']),
+    'option that train has not': (
+        lambda t: train(TrainConfig(), CROPS, CROPS, t, network=UNet()),
+        TypeError, ["'network'", "'workers' and 'skip_bad'"]),
     'weights of another kind': (
         lambda t: load_model('esp.pt'),
         ValueError, ["'esp.pt' is no .safetensors file", 'save_model', 'card (.json) beside it']),
