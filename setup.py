@@ -10,7 +10,7 @@ parser.read(here / 'settings.ini', encoding='utf-8')
 cfg = parser['DEFAULT']
 
 STATUS = {'1': 'Planning', '2': 'Pre-Alpha', '3': 'Alpha', '4': 'Beta', '5': 'Production/Stable'}
-EXTRAS = ('dev', 'cluster', 'deepinv')
+EXTRAS = ('dev', 'cluster', 'deepinv', 'spandrel')
 SPDX = {'apache2': 'Apache-2.0'}
 readme = here / 'README.md'
 

@@ -273,7 +273,7 @@ def save_smoothed(
     return save_model(g.f, path, card | dict(smoothing=smoothing))
 
 def load_smoothed(
-    path: str | Path,   # that `save_smoothed` wrote
+    path: str | Path,   # of the weights
     device: str = 'cpu',                 # where to put it
     model: nn.Module | None = None,      # of the class inside, if that is yours
 ) -> Smoothed:                           # `.card` holds the card

@@ -318,6 +318,8 @@ def _network(
         raise ValueError(f'{path} is a linear map: nothing of it is trained, see rssr_linear')
     return model
 
+# %% ../nbs/12_training.ipynb #300cc705
+#| code-fold: true
 def _map(
     name: str,                       # of a map
     cfg: TrainConfig,                # recipe
@@ -705,11 +707,14 @@ def _begun(
 
 # %% ../nbs/12_training.ipynb #d604c2af
 #| code-fold: true
-def _check_reading(reading: dict[str, Any]) -> None:
-    "TypeError for what is no option of reading."
-    for name in reading.keys() - {'workers', 'skip_bad'}:
-        raise TypeError(f"train takes no {name!r}: it reads with 'workers' and 'skip_bad', and all "
-                        'else is in its recipe')
+def _reading(
+    options: dict[str, Any],         # of a training
+) -> dict[str, Any]:                 # those of reading
+    "TypeError for what is no option."
+    for name in options.keys() - {'workers', 'skip_bad', 'tensorboard'}:
+        raise TypeError(f"train takes no {name!r}: it reads with 'workers' and 'skip_bad', logs to "
+                        "'tensorboard', and all else is in its recipe")
+    return {name: value for name, value in options.items() if name != 'tensorboard'}
 
 def sole_training(
     out: str | Path,                 # folder of the run
@@ -729,9 +734,8 @@ def train(
     out: str | Path = 'runs',        # folder for checkpoint, weights and card
     data: str = '',                  # what the photographs are, for the card
     device: str = 'cpu',             # 'cpu', 'cuda', ...
-    tensorboard: bool = False,       # also log to `<out>/<name>`
     model: nn.Module | None = None,  # your estimator, as it begins; it is copied
-    **reading: Any,                  # `workers` and `skip_bad`, passed to batches
+    **options: Any,                  # workers, skip_bad: see batches; tensorboard: log to out
 ) -> Any:                            # what was trained, or its average; with `.card`
     """Train the network of the recipe, or yours, or continue where a killed run stopped.
 
@@ -739,7 +743,7 @@ def train(
     finished model of another recipe, or of other photographs, see `check_photographs`,
     if another process trains that model, and for a `model` that cannot be trained so.
     """
-    _check_reading(reading)
+    reading = _reading(options)
     out = Path(out)
     weights = out/f'{cfg.name}.safetensors'
     point = out/f'{cfg.name}.checkpoint.safetensors'
@@ -747,7 +751,7 @@ def train(
     with sole_training(out, cfg.name):
         if weights.exists() and not point.exists(): return _finished(weights, cfg, known, model)
         state = _begun(point, cfg, device, known, model)
-        board = _board(out/cfg.name) if tensorboard and Team.now().leads else None
+        board = _board(out/cfg.name) if options.get('tensorboard') and Team.now().leads else None
         while len(state.history) < cfg.epochs:
             state.history.append(_row(state, cfg, photos, val, device, **reading))
             if not Team.now().leads: continue
@@ -783,6 +787,14 @@ def _own_to_train(
     raise ValueError(f'{place} made a function, and nothing of it can be trained: '
                      'return a torch module')
 
+# %% ../nbs/12_training.ipynb #d0a07a7f
+#| code-fold: true
+def _report_skipped(photos: Photographs) -> None:
+    "Say how many files were left out, and why the first of them."
+    if not photos.skipped: return
+    example = next(iter(photos.skipped.values()))
+    print(f'skipped {len(photos.skipped)} of {len(photos)} files, for example: {example}')
+
 # %% ../nbs/12_training.ipynb #f7c61ffa
 #| code-fold: true
 def train_folder(  # noqa: PLR0913 (a command: its parameters are its options)
@@ -796,18 +808,16 @@ def train_folder(  # noqa: PLR0913 (a command: its parameters are its options)
     tensorboard: bool = False,       # also log to TensorBoard
     model: str = '',                 # your network, as file.py:function; that of the recipe
 ) -> None:
-    """Train one network on random crops, or continue an interrupted training.
-    Writes NAME.safetensors and its card NAME.json."""
+    "Train one network on random crops, or go on. Writes NAME.safetensors and NAME.json, its card."
     if not data: raise ValueError('no photographs: give --data FOLDER, for example imagenet-mini')
     files, held_out = holdout(find_images(data, 'train'))
     photos = Photographs(files, crop='random', flip=True, seed=cfg.seed, cache=cache or None)
     val = Photographs(held_out, cache=cache or None)
-    name = Path(data).resolve().name
-    about = f'{name} ({len(files)} for training, {len(held_out)} held out)'
+    about = f'{Path(data).resolve().name} ({len(files)} for training, {len(held_out)} held out)'
     own = _own_to_train(model) if model else None
-    reading = dict(workers=workers, skip_bad=skip_bad)
+    options = dict(workers=workers, skip_bad=skip_bad, tensorboard=tensorboard)
     with launched(check_device(device)) as team:
-        f = train(cfg, photos, val, out, about, device, tensorboard, own, **reading)
+        f = train(cfg, photos, val, out, about, device, own, **options)
     if not team.leads: return
     _report_skipped(photos)
     _report_skipped(val)
@@ -815,12 +825,7 @@ def train_folder(  # noqa: PLR0913 (a command: its parameters are its options)
     print(f"{Path(out)/cfg.name}.safetensors: validation PSNR {figures['psnr']:.2f} dB, "
           f"MSE {figures['mse']:.5f} on {figures['n']} photographs")
 
-def _report_skipped(photos: Photographs) -> None:
-    "Say how many files were left out, and why the first of them."
-    if not photos.skipped: return
-    example = next(iter(photos.skipped.values()))
-    print(f'skipped {len(photos.skipped)} of {len(photos)} files, for example: {example}')
-
+# %% ../nbs/12_training.ipynb #444ce522
 def rssr_train(
     argv: list[str] | None = None,   # arguments; the command line by default
 ) -> None:
