@@ -69,7 +69,8 @@ def _detailed(
 
 # %% ../nbs/16_evaluation.ipynb #abb90994
 #| code-fold: true
-_DIGITS = dict(psnr=2, psnr_pooled=2, gain=2, ssim=3, mse=5)
+_NOT_KEPT = 'not kept'
+_DIGITS = dict(psnr=2, psnr_pooled=2, psnr_y=2, gain=2, ssim=3, mse=5)
 
 def _check_lines(
     lines: pd.DataFrame,      # from summary
@@ -90,8 +91,9 @@ def _cell(
     line: dict,               # of summary
     metric: str,              # name in _DIGITS
 ) -> str:                     # mean ± half of the interval, if there is one
-    "A figure as the tables print it."
+    "A figure as the tables print it, or that an older version kept none."
     digits = _DIGITS[metric]
+    if math.isnan(line[metric]): return _NOT_KEPT
     half = line.get(f'{metric}_ci', math.nan)
     text = f'{line[metric]:.{digits}f}'
     return text if math.isnan(half) else f'{text} ± {half:.{digits}f}'
@@ -116,7 +118,7 @@ def markdown_table(
 #| code-fold: true
 def table(
     lines: pd.DataFrame,      # from summary
-    metric: str = 'psnr',     # 'psnr', 'ssim', 'mse', 'psnr_pooled' or 'gain'
+    metric: str = 'psnr',     # 'psnr', 'ssim', 'mse', 'psnr_pooled', 'psnr_y' or 'gain'
 ) -> str:                     # Markdown
     """One line for each model and sigma_g, one column for each eps_rel. ValueError if two lines
     claim the same cell or stand on different photographs."""
@@ -358,6 +360,7 @@ def evaluate(  # noqa: PLR0913 (a command: its parameters are its options)
 _METRICS = dict(
     psnr='PSNR in dB, mean over images ± half of the 95% interval',
     ssim='SSIM',
+    psnr_y='PSNR of the luminance in dB, 8 bits, {border} pixels of border left out',
     gain='PSNR above the bilinear input at its worst, paired, dB')
 
 def _counted(
@@ -415,6 +418,7 @@ def _section(
     text = f'\nattack: {name} ({attacks}); forward + backward passes for an image: {cost}\n'
     for metric, what in _METRICS.items():
         if setting.problem: what = what.replace('bilinear', 'lifted')
+        what = what.format(border=setting.border)
         text += f'\n{what}\n\n{table(lines, metric)}\n'
     return text
 

@@ -8,6 +8,7 @@ __all__ = ['Layout', 'rows_of_job', 'read_job', 'publish', 'read_published', 're
 
 # %% ../nbs/14_rows.ipynb #fa7e709e
 import json
+import math
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -32,9 +33,14 @@ class Layout:
     text: tuple[str, ...]             # columns that are text; all others are numbers
     whole: tuple[str, ...] = ()       # numbers that are whole
     older: tuple[str, ...] = ()       # numbers that only older files have
-    added: tuple[str, ...] = ()       # text that older files lack, where it is ''
+    added: tuple[str, ...] = ()       # what older files lack: there text is '', a number nan
     known_by: str = ''                # column without which a row is never used again
     digits: str | None = None         # format of the numbers in rows.csv; all digits by default
+
+    @property
+    def absent(self) -> dict[str, str | float]:
+        "What stands for the columns that older files lack."
+        return {c: '' if c in self.text else math.nan for c in self.added}
 
     def key(
         self,
@@ -75,8 +81,8 @@ def read_job(
 ) -> list[dict]:              # its rows, each with all columns
     "The rows of a finished job. ValueError naming the file if it is none."
     try:
-        absent = dict.fromkeys(layout.added, '')
-        rows = [absent | row for row in rows_of_job(json.loads(path.read_bytes()), path.stem)]
+        rows = rows_of_job(json.loads(path.read_bytes()), path.stem)
+        rows = [layout.absent | row for row in rows]
         for row in rows:
             if set(row) != set(layout.columns): raise ValueError('its columns are others')
             if not all(isinstance(row[c], str) for c in layout.text):
@@ -128,7 +134,7 @@ def read_published(
         whole = rows.merge(_read_csv(folder/'runs.csv', layout), on='run', validate='many_to_one')
         if len(whole) < len(rows): raise ValueError('rows.csv has runs that runs.csv has not')
         older = whole[[c for c in layout.older if c in whole]]
-        whole = whole.assign(**{c: '' for c in layout.added if c not in whole})
+        whole = whole.assign(**{c: v for c, v in layout.absent.items() if c not in whole})
         return layout.table(whole[[*layout.columns]]).join(older)
     except (ValueError, TypeError, LookupError, OSError) as e:
         raise ValueError(f'{folder}/rows.csv and runs.csv are no {layout.name} ({e}): '

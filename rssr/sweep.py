@@ -248,6 +248,11 @@ class Setting:
         return operator_named(self.name)
 
     @property
+    def border(self) -> int:
+        "Pixels that the PSNR of the luminance leaves out: of super-resolution, its factor."
+        return 0 if self.problem or self.scale == 1 else self.scale
+
+    @property
     def attacks_on_f(self) -> tuple[AnyAttack, ...]:
         "Those that a network without smoothing is attacked by."
         return tuple(attack for attack in self.attacks if attack.target == 'f')
@@ -294,20 +299,20 @@ def perturbed(
 IDENTITY = ('model', 'weights', 'scale', 'problem', 'where', 'norm', 'eps_rel', 'attack',
             'sigma_g', 'k', 'perturb', 'seed', 'version', 'randomness')
 _OF_LEVEL = ('sigma_g', 'attack', 'k', 'done', 'forward', 'backward')
-COLUMNS = ('run', *IDENTITY, 'photograph', 'content', 'done', 'mse', 'psnr', 'ssim', 'gain',
-           'forward', 'backward', 'data', 'sigma_f', 'eps_train', 'device', 'seconds')
+COLUMNS = ('run', *IDENTITY, 'photograph', 'content', 'done', 'mse', 'psnr', 'ssim', 'psnr_y',
+           'gain', 'forward', 'backward', 'data', 'sigma_f', 'eps_train', 'device', 'seconds')
 _LAYOUT = Layout(
     name='results',
     no_job='not a finished job of a sweep',
     command='rssr_evaluate',
     identity=(*IDENTITY, 'content'),
     columns=COLUMNS,
-    in_rows=('photograph', 'content', 'mse', 'psnr', 'ssim', 'gain'),
+    in_rows=('photograph', 'content', 'mse', 'psnr', 'ssim', 'psnr_y', 'gain'),
     text=('run', 'model', 'weights', 'problem', 'where', 'norm', 'attack', 'perturb', 'version',
           'randomness', 'photograph', 'content', 'done', 'data', 'device'),
     whole=('scale', 'k', 'seed'),
     older=('ssim_mean', 'ssim_half'),        # of runs that kept no SSIM of each photograph
-    added=('problem',),
+    added=('problem', 'psnr_y'),
     known_by='weights',
     digits='%.7g')
 
@@ -441,7 +446,8 @@ def _figures(
     "What is measured of each photograph."
     rows = []
     for sigma_g, worst in worst_inputs(case, sigma_gs).items():
-        quality = metrics(case.output(worst.z, sigma_g), case.x, case.s.name)
+        border = case.setting.border
+        quality = metrics(case.output(worst.z, sigma_g), case.x, case.s.name, border)
         found = {name: values.tolist() for name, values in quality.items()}
         forward, backward = worst.passes.round(2).tolist()
         for i, content in enumerate(case.contents):
@@ -655,7 +661,7 @@ def _asked_for(
 
 # %% ../nbs/15_sweep.ipynb #4496b255
 #| code-fold: true
-_MEASURED = ('mse', 'psnr', 'ssim', 'gain')
+_MEASURED = ('mse', 'psnr', 'ssim', 'psnr_y', 'gain')
 
 def _line(
     group: pd.DataFrame,          # rows of one line
@@ -676,9 +682,9 @@ def _line(
 def summary(
     rows: pd.DataFrame,           # as read_results and sweep give them
 ) -> pd.DataFrame:                # one line for each IDENTITY, in the order of the rows
-    """Mean and 95% interval (`..._ci`, its half) of mse, psnr, ssim and gain. psnr_pooled: of the
-    mean error. `photographs`: their number, `photograph_set`: a hash of their contents. Passes
-    of the attack for an image. `each`: the PSNR of each photograph."""
+    """Mean and 95% interval (`..._ci`, its half) of mse, psnr, ssim, psnr_y and gain. psnr_pooled:
+    of the mean error. `photographs`: their number, `photograph_set`: a hash of their contents.
+    Passes of the attack for an image. `each`: the PSNR of each photograph."""
     own = rows['run'].where(rows['weights'] == '', '')      # two plain functions are two lines
     groups = rows.groupby([*IDENTITY, own], sort=False)
     return pd.DataFrame([_line(group) for _, group in groups])

@@ -70,20 +70,21 @@ class Folder:
 
 
 def of_tables(
-    scale: int,        # 2 or 4
-) -> list[str]:        # names of shipped models
+    scale: int,              # 2 or 4
+    seeds: bool = False,     # also second seeds, which only tell what chance does
+) -> list[str]:              # names of shipped models
     "The learned linear maps of the radii, and the networks of the thesis's settings."
     maps = [linear_name(scale, Threat(eps_rel)) for eps_rel in RADII]
     networks = [name for name in list_models()
                 if GRID[name].scale == scale and family(name) in ('thesis', 'residual')]
-    return maps + networks
+    return maps + [name for name in networks if seeds or not GRID[name].seed]
 
 
 def thesis() -> Iterator[Folder]:
     "The thesis's protocol: its attack, on the network alone, and all photographs of val."
     for scale in (2, 4):
         yield Folder(f'x{scale}_thesis', lambda source: source.val(VAL), Setting(scale),
-                     (THESIS,), of_tables(scale))
+                     (THESIS,), of_tables(scale, seeds=True))
 
 
 def strongest() -> Iterator[Folder]:
