@@ -215,6 +215,16 @@ def subjects(
         else: found += _of_model(model, name, device, sigma_gs)
     return found
 
+# %% ../nbs/15_sweep.ipynb #35d641b0
+#| code-fold: true
+def _check_whole(
+    **numbers: tuple[float, int],                      # each, and the least it may be
+) -> None:
+    "ValueError, by name, for what is no whole number or too small."
+    for name, (value, least) in numbers.items():
+        if int(value) != value or value < least:
+            raise ValueError(f'{name}={value} must be a whole number and at least {least}')
+
 # %% ../nbs/15_sweep.ipynb #e38de927
 @dataclass(frozen=True)
 class Setting:
@@ -232,10 +242,7 @@ class Setting:
     def __post_init__(self):
         self.threat(0.)
         check_problem(self.problem, self.scale, self.where)
-        for name, least in dict(scale=1, k=1, seed=0).items():
-            value = getattr(self, name)
-            if int(value) != value or value < least:
-                raise ValueError(f'{name}={value} must be a whole number and at least {least}')
+        _check_whole(scale=(self.scale, 1), k=(self.k, 1), seed=(self.seed, 0))
 
     @property
     def name(self) -> str:
@@ -250,7 +257,7 @@ class Setting:
     @property
     def border(self) -> int:
         "Pixels that the PSNR of the luminance leaves out: of super-resolution, its factor."
-        return 0 if self.problem or self.scale == 1 else self.scale
+        return self.scale if self.scale > 1 else 0
 
     @property
     def attacks_on_f(self) -> tuple[AnyAttack, ...]:
