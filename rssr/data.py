@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['EXTENSIONS', 'WHOLE', 'EMBEDDED', 'BadImage', 'read_image', 'find_images', 'holdout', 'Photographs', 'batches',
            'Crops', 'embedded_photographs', 'tiles', 'open_photographs', 'crop_hashes', 'noise_of_measurement',
-           'Distinct', 'distinct', 'show_images']
+           'Distinct', 'distinct', 'distinct_by_size', 'show_images']
 
 # %% ../nbs/03_data.ipynb #e5e9a788
 import hashlib
@@ -453,16 +453,16 @@ def open_photographs(
     data: str | Path | list | None = None,    # folder, file, list of files; None: embedded ones
     split: str | None = None,                 # 'train' or 'val': that subfolder, if there is one
     images: int | None = None,                # only this many, spread evenly; all by default
-    size: int = 160,                          # side of a crop, pixels
+    size: int = 160,                          # side of a crop, pixels; of files also WHOLE
     **kw,                                     # crop, flip, cache, seed of a dataset of files
 ) -> Photographs | Crops:
     "`Photographs` of a folder, or the embedded `Crops`. Raises ValueError if `images` is below 1."
     if images is not None and images < 1: raise ValueError(f'images={images} must be at least 1')
     if data is None:
+        if size == WHOLE: raise ValueError('whole photographs (size 0) are of files: give a folder')
         crops = embedded_photographs(size)
         keep = _spread(len(crops), images)
         return Crops(crops.images[keep], [crops.names[i] for i in keep])
-    if size < 16: raise ValueError(f'size={size} is too small: give at least 16')
     files = data if isinstance(data, list) else find_images(data, split)
     keep = _spread(len(files), images)
     return Photographs([files[i] for i in keep], size, **kw)
@@ -516,6 +516,42 @@ class Distinct(Crops):
         self.copies = list(copies)
         self.skipped = dict(skipped)
 
+# %% ../nbs/03_data.ipynb #0fb6f764
+class _Once:
+    "Photographs as they are read, each content once."
+    def __init__(self):
+        self.images: dict[str, Tensor] = {}       # by content
+        self.names: dict[str, str] = {}           # by content
+        self.copies: list[str] = []
+
+    def meet(
+        self,
+        name: str,                    # of a photograph
+        content: str,                 # its hash
+        p: Tensor,                    # pixels in [0,1], (3, h, w)
+    ) -> None:
+        "Keep it, or note of what it is a copy."
+        if content in self.images:
+            self.copies.append(f'{name} = {self.names[content]}')
+            return
+        self.images[content] = (255*p).round().byte()
+        self.names[content] = name
+
+def _read_once(
+    photos: Photographs | Crops,      # photographs to be measured
+    batch_size: int,                  # 1 if they are not of one size
+    workers: int,                     # reading processes
+    skip_bad: bool,                   # leave damaged and small files out
+) -> _Once:
+    "Read them all, and say which are copies."
+    once = _Once()
+    for indices, p in batches(photos, batch_size, workers=workers, skip_bad=skip_bad):
+        for i, image, content in zip(indices.tolist(), p, crop_hashes(p)):
+            once.meet(photos.names[i], content, image)
+    if once.copies: print(f"equal photographs count once: {', '.join(once.copies)}")
+    return once
+
+# %% ../nbs/03_data.ipynb #edbb9b59
 def distinct(
     photos: Photographs | Crops,      # photographs to be measured
     workers: int = 0,                 # reading processes
@@ -523,18 +559,25 @@ def distinct(
 ) -> Distinct:                        # 77 kB each
     "Read photographs; of those that show the same, to the last pixel, the first counts."
     if isinstance(photos, Distinct): return photos
-    images: dict[str, Tensor] = {}
-    names: dict[str, str] = {}
-    copies = []
-    for indices, p in batches(photos, workers=workers, skip_bad=skip_bad):
-        for i, image, content in zip(indices.tolist(), p, crop_hashes(p)):
-            if content in images:
-                copies.append(f'{photos.names[i]} = {names[content]}')
-                continue
-            images[content] = (255*image).round().byte()
-            names[content] = photos.names[i]
-    if copies: print(f"equal photographs count once: {', '.join(copies)}")
-    return Distinct(torch.stack([*images.values()]), [*names.values()], copies, photos.skipped)
+    once = _read_once(photos, 32, workers, skip_bad)
+    images = torch.stack([*once.images.values()])
+    return Distinct(images, [*once.names.values()], once.copies, photos.skipped)
+
+def distinct_by_size(
+    photos: Photographs,              # WHOLE ones to be measured
+    workers: int = 0,                 # reading processes
+    skip_bad: bool = False,           # leave damaged and small files out
+) -> list[Distinct]:                  # the first one knows of all copies and skipped files
+    "The same of photographs of any size: those of one size are together."
+    once = _read_once(photos, 1, workers, skip_bad)
+    groups: dict[tuple, list[str]] = {}
+    for content, image in once.images.items(): groups.setdefault(image.shape, []).append(content)
+    found = []
+    for contents in groups.values():
+        images = torch.stack([once.images[content] for content in contents])
+        found.append(Distinct(images, [once.names[content] for content in contents], [], {}))
+    found[0].copies, found[0].skipped = once.copies, dict(photos.skipped)
+    return found
 
 # %% ../nbs/03_data.ipynb #78ab1b4e
 #| code-fold: true

@@ -24,10 +24,12 @@ from .adaptive import Attack, attack_set
 from .attacks import Ascent
 from .core import Shard, check_device, command, parse_numbers, write_file
 from rssr.data import (
+    WHOLE,
     Crops,
     Distinct,
     Photographs,
     distinct,
+    distinct_by_size,
     find_images,
     holdout,
     open_photographs,
@@ -35,7 +37,7 @@ from rssr.data import (
 )
 from .linear import Interpolation
 from .metrics import metrics
-from .models import list_models, load_card, load_model, model_path
+from .models import Tiled, list_models, load_card, load_model, model_path
 from .operators import WHERE, ForwardOperator, degrade
 from .rows import check_apart, for_spreadsheet
 from .smoothing import Noise
@@ -52,7 +54,7 @@ from rssr.sweep import (
     worst_inputs,
 )
 from .unet import PRECISIONS
-from .units import STD, grey_levels, is_linear, normalise, to_pixels
+from .units import STD, grey_levels, is_affine, is_linear, normalise, to_pixels
 
 # %% ../nbs/16_evaluation.ipynb #9a684816
 #| code-fold: true
@@ -316,6 +318,26 @@ def _settings(
     common = replace(common, search=attack_set('search', iterations, restarts))
     return {name: replace(common, attacks=attacks) for name, attacks in sets.items()}
 
+# %% ../nbs/16_evaluation.ipynb #6246b605
+#| code-fold: true
+def _in_tiles(
+    who: list[Subject],   # who is measured
+    tile: int,            # side of the squares, pixels; 0: none
+) -> list[Subject]:
+    "Networks work through squares; what is linear needs none."
+    if not tile: return who
+    return [s if is_linear(s.f) or is_affine(s.f) else replace(s, f=Tiled(s.f, tile)) for s in who]
+
+def _groups(
+    photos: Photographs | Crops,    # to be measured
+    workers: int,                   # reading processes
+    skip_bad: bool,                 # leave damaged and small files out
+) -> list[Distinct]:                # each of one size
+    "Squares in one group, whole photographs by their size."
+    if isinstance(photos, Photographs) and photos.size == WHOLE:
+        return distinct_by_size(photos, workers, skip_bad)
+    return [distinct(photos, workers, skip_bad)]
+
 # %% ../nbs/16_evaluation.ipynb #9e56764a
 #| code-fold: true
 def evaluate(  # noqa: PLR0913 (a command: its parameters are its options)
@@ -332,7 +354,7 @@ def evaluate(  # noqa: PLR0913 (a command: its parameters are its options)
     k: int = 50,                # draws of each smoothed model
     sigma_g: str = '',          # comma-separated smoothing levels of all networks, if not cards'
     images: int = 0,            # so many photographs, evenly spread; by default 16 embedded or all
-    size: int = 160,            # side of the square in the centre of each that is used, pixels
+    size: int = 160,            # side of the square in the centre of each, pixels; 0: all of it
     seed: int = 0,              # of starts and noise
     out: str = 'rssr_results',  # folder for tables, picture and jobs; a second call goes on there
     device: str = 'cpu',        # cpu, cuda, mps, ...; auto: the best there is
@@ -340,6 +362,7 @@ def evaluate(  # noqa: PLR0913 (a command: its parameters are its options)
     skip_bad: bool = False,     # leave damaged and small files out, and say how many
     shards: str = '',           # i/n, i from 0, such as 0/4: this run does every n-th job only
     problem: str = '',          # denoising, deblurring, motion, inpainting, fourier; then no scale
+    tile: int = 0,              # networks work in overlapping squares of that side; 0: at once
 ) -> pd.DataFrame:             # rows, as from sweep
     "Attack models, smooth them, measure them: tables, a picture, one csv file."
     common = _common(problem, scale, threat, norm, k, seed, device)
@@ -347,13 +370,14 @@ def evaluate(  # noqa: PLR0913 (a command: its parameters are its options)
     radii = _radii(eps_rel, common)
     shard = Shard.parse(shards)
     names = _chosen(models, data, common)
-    who = subjects(names, common.scale, common.device, _levels(sigma_g), problem)
+    who = _in_tiles(subjects(names, common.scale, common.device, _levels(sigma_g), problem), tile)
     photos = open_photographs(data or None, images=images or (None if data else 16), size=size)
-    crops = distinct(photos, workers, skip_bad)
-    rows = {name: sweep(who, crops, out, setting, radii, _label(data), shard)
+    groups = _groups(photos, workers, skip_bad)
+    rows = {name: pd.concat([sweep(who, crops, out, setting, radii, _label(data), shard)
+                             for crops in groups], ignore_index=True)
             for name, setting in settings.items()}
     if shard.n > 1: return _part(rows, shard)
-    return _report(rows, settings, who, crops, len(photos), Path(out))
+    return _report(rows, settings, who, groups, _counted(groups, photos), Path(out))
 
 # %% ../nbs/16_evaluation.ipynb #32d5826b
 #| code-fold: true
@@ -364,15 +388,19 @@ _METRICS = dict(
     gain='PSNR above the bilinear input at its worst, paired, dB')
 
 def _counted(
-    crops: Distinct,              # those that were measured
-    files: int,                   # so many were given
+    groups: list[Distinct],       # those that were measured, by size
+    photos: Photographs | Crops,  # those that were given
 ) -> str:
     "How many photographs the tables stand on, how much of each, and what became of the others."
-    text = f'{len(crops)} photographs'
-    skipped = files - len(crops) - len(crops.copies)
-    if crops.copies: text += f' ({len(crops.copies)} of {files} equal to others)'
-    if skipped: text += f" ({skipped} of {files} skipped: {', '.join(crops.skipped)})"
-    h, w = crops.images.shape[-2:]
+    files = len(photos)
+    count = sum(map(len, groups))
+    copies, bad = groups[0].copies, groups[0].skipped
+    text = f'{count} photographs'
+    skipped = files - count - len(copies)
+    if copies: text += f' ({len(copies)} of {files} equal to others)'
+    if skipped: text += f" ({skipped} of {files} skipped: {', '.join(bad)})"
+    if isinstance(photos, Photographs) and photos.size == WHOLE: return f'{text}, each as a whole'
+    h, w = groups[0].images.shape[-2:]
     return f'{text}, of each the centre {w}x{h} pixels'
 
 def _head(
@@ -440,8 +468,8 @@ def _report(
     parts: dict[str, pd.DataFrame],       # rows for each set of attacks
     settings: dict[str, Setting],         # of each
     who: list[Subject],                   # who was measured
-    crops: Distinct,                      # on these
-    files: int,                           # of so many that were given
+    groups: list[Distinct],               # on these, by size
+    photographs: str,                     # how many, in words
     out: Path,                            # folder
 ) -> pd.DataFrame:                        # all rows, each once
     "Print and write the tables, and draw the picture of one photograph with much detail."
@@ -451,14 +479,14 @@ def _report(
         print(f'no model ships for this {what}, so this is interpolation alone: '
               'give your own with --models\n')
     lines = {name: summary(rows) for name, rows in parts.items()}
-    text = _head(pd.concat(lines.values()), _counted(crops, files))
+    text = _head(pd.concat(lines.values()), photographs)
     text += _without_gradient(who, setting)
     for name, of_set in settings.items(): text += _section(name, of_set, lines[name])
     rows = pd.concat(parts.values(), ignore_index=True).drop_duplicates()
     write_file(out/'results.csv', for_spreadsheet(rows))
     write_file(out/'table.md', text.encode('utf-8', 'backslashreplace'))
     print(text)
-    p = _detailed(crops, setting.operator)
+    p = _detailed(groups[0], setting.operator)
     write_file(out/'picture.png', _png(picture(who, p, max(rows['eps_rel']), setting)))
     print(f'wrote {out}/results.csv, {out}/table.md, {out}/picture.png')
     return rows
