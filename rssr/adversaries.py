@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .adaptive import pixel_error
 from .attacks import Ascent, frozen, pgd
-from .core import Generators, seeded
+from .core import Generators, draw_normal, seeded
 from .metrics import metrics, mse
 from .operators import Threat
 from .units import Estimator, check_images, norms
@@ -69,11 +69,14 @@ def _spheres(
 ) -> Iterator[tuple[Tensor, Tensor]]:            # perturbations, and whether each is enough
     "Where DDN goes."
     e = torch.zeros_like(y)
+    somewhere = draw_normal(y.shape, torch.Generator(y.device).manual_seed(0), y)
     for i in range(steps):
         e = e.detach().requires_grad_()
         with torch.enable_grad():
             out = f(y + e)
+            if not out.requires_grad: raise ValueError('f passes no gradient, which DDN follows')
             grad, = torch.autograd.grad(mse(out, x).sum(), e)
+        grad = torch.where(norms(grad) > 0, grad, somewhere)      # from a perfect picture
         spoiled = is_spoiled(out.detach())
         yield e.detach(), spoiled
         share = .01 + .99*(1 + math.cos(math.pi*i/steps))/2
@@ -82,6 +85,8 @@ def _spheres(
         e = e*(eps/norms(e).clamp_min(1e-20))
     yield e, is_spoiled(f(y + e))
 
+# %% ../nbs/30_adversaries.ipynb #07997599
+#| code-fold: true
 def _back_to_the_border(
     f: Estimator,           # what is attacked, frozen
     y: Tensor,              # inputs (N, 3, h, w), normalised
@@ -109,7 +114,7 @@ def smallest(
 ) -> Nearest:
     """The smallest changes, in l2, that lift the error above the limit (Rony et al. 2019): upper
     bounds of the distance at which a picture is spoiled. TypeError or ValueError for what cannot
-    be images, ValueError for fewer than one step."""
+    be images, ValueError for fewer than one step and for what passes no gradient."""
     check_images(y)
     if steps < 1 or not start > 0:
         raise ValueError(f'steps={steps} must be at least 1 and start={start} above 0')

@@ -373,7 +373,8 @@ def _report_text(
     for method in METHODS:
         if method not in with_psnr: continue
         reach = crossing(rows, method)
-        text += f'\n{method} is above the best linear map up to eps_rel {reach:.2g}'
+        where = f'up to eps_rel {reach:.2g}' if reach else 'at no radius'
+        text += f'\n{method} is above the best linear map {where}'
     return (f'{text}\n\nThe certificates speak of g. A mean of k draws differs from it by about '
             f"{drawn['spread'].mean():.4f}/sqrt(k), root mean square in pixels.\n")
 

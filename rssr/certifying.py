@@ -73,7 +73,7 @@ from rssr.operators import (
     scale_of,
 )
 from .rows import JobFolder, Layout, add_job, check_apart, job_name, publish, read_rows, turns
-from .smoothing import Noise, fastest_batch
+from .smoothing import Noise, Smoothed, fastest_batch
 from .unet import check_precision
 from .units import Estimator, grey_levels, is_affine, is_linear, is_split
 
@@ -337,11 +337,16 @@ def made_candidate(
     where: str,                       # what is attacked: the 'input' or the 'measurement'
     device: str = 'cpu',              # where the network is to be
 ) -> Candidate:
-    """Anybody's estimator of lifted measurements, normalised, without a noise level. ValueError for
-    an unknown place of the attack."""
+    """Anybody's estimator of lifted measurements, normalised; its noise is that of its card, or of
+    the Smoothed that it comes in. ValueError for an unknown place of the attack."""
     Threat(0., where=where)
-    f = make_model(place, device)
-    return Candidate(f, Path(place).name, operator, where, 0.)
+    f: Any = make_model(place, device)
+    sigma, why = 0., 'has no card'
+    if isinstance(f, Smoothed):
+        f, sigma = f.f, f.noise.sigma
+    elif {'sigma_f', 'eps_rel'} <= set(getattr(f, 'card', {})):
+        sigma, why = float(noise_of(f.card)), 'was trained without noise'
+    return Candidate(f, Path(place).name, operator, where, sigma, why)
 
 def candidate(
     model: str | Path,                # shipped name or path

@@ -35,7 +35,16 @@ from .metrics import rms, structure_distance
 from .models import MIXING, estimator_hash
 from .smoothing import Noise
 from .statistics import sample_levels
-from .units import STD, Affine, Estimator, Linear, check_images, is_split, to_pixels
+from rssr.units import (
+    STD,
+    Affine,
+    Estimator,
+    Linear,
+    check_images,
+    is_random,
+    is_split,
+    to_pixels,
+)
 
 # %% ../nbs/19_draws.ipynb #8d1e3b60
 def _check_limit(
@@ -374,7 +383,10 @@ def check_function(
     y: Tensor,             # input (1, 3, h, w), normalised
     batch: int = 2,        # images in a call; 1: never in company
 ) -> None:
-    "ValueError if f answers differently alone and in company, or twice."
+    "ValueError if f draws noise, or answers differently alone and in company, or twice."
+    if is_random(f):
+        raise ValueError('f draws noise of its own, and a certificate draws it itself: give the '
+                         'network inside, and the noise beside it')
     layers = f.modules() if isinstance(f, nn.Module) else ()
     if any(layer.training for layer in layers if isinstance(layer, MIXING)):
         raise ValueError('f is in training mode, where batch norm mixes the images of '

@@ -14,6 +14,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -54,7 +55,7 @@ from rssr.sweep import (
     worst_inputs,
 )
 from .unet import PRECISIONS
-from .units import STD, grey_levels, is_affine, is_linear, normalise, to_pixels
+from .units import STD, grey_levels, is_linear, normalise, to_pixels
 
 # %% ../nbs/16_evaluation.ipynb #9a684816
 #| code-fold: true
@@ -324,9 +325,25 @@ def _in_tiles(
     who: list[Subject],   # who is measured
     tile: int,            # side of the squares, pixels; 0: none
 ) -> list[Subject]:
-    "Networks work through squares; what is linear needs none."
-    if not tile: return who
-    return [s if is_linear(s.f) or is_affine(s.f) else replace(s, f=Tiled(s.f, tile)) for s in who]
+    "Networks work through squares; what is linear needs none. ValueError for a wrong side."
+    if tile: Tiled(Interpolation(1), tile)            # fails here and not after an hour
+    return [replace(s, tile=tile) for s in who]
+
+def _squares(
+    tile: int,            # side, pixels; 0: none
+) -> str:                 # for the head of a report
+    "How networks work."
+    return f', networks in squares of {tile} pixels' if tile else ''
+
+def _measured(
+    who: list[Subject],             # who is measured
+    groups: list[Distinct],         # on these, by size
+    *args: Any,                     # of sweep, from the folder on
+) -> pd.DataFrame:                  # rows
+    """All groups in one table. Rows of a plain function are told apart by their run, of which each
+    group has one: here they are one, since two models of a call have two names."""
+    rows = pd.concat([sweep(who, crops, *args) for crops in groups], ignore_index=True)
+    return rows.assign(run=rows['run'].where(rows['weights'] != '', rows['model']))
 
 def _groups(
     photos: Photographs | Crops,    # to be measured
@@ -373,11 +390,11 @@ def evaluate(  # noqa: PLR0913 (a command: its parameters are its options)
     who = _in_tiles(subjects(names, common.scale, common.device, _levels(sigma_g), problem), tile)
     photos = open_photographs(data or None, images=images or (None if data else 16), size=size)
     groups = _groups(photos, workers, skip_bad)
-    rows = {name: pd.concat([sweep(who, crops, out, setting, radii, _label(data), shard)
-                             for crops in groups], ignore_index=True)
+    rows = {name: _measured(who, groups, out, setting, radii, _label(data), shard)
             for name, setting in settings.items()}
     if shard.n > 1: return _part(rows, shard)
-    return _report(rows, settings, who, groups, _counted(groups, photos), Path(out))
+    photographs = _counted(groups, photos) + _squares(tile)
+    return _report(rows, settings, who, groups, photographs, Path(out))
 
 # %% ../nbs/16_evaluation.ipynb #32d5826b
 #| code-fold: true

@@ -776,6 +776,8 @@ def _maps_of_problems(
         with progress([], name, len(levels)) as bar: rows = _tried(fitting, levels, bar)
         _keep_of_problem(fitting, rows, about | dict(images_seen=len(x)), out)
         table += rows
+    photos.skipped.update(some.skipped)
+    held.skipped.update(judges.skipped)
     return table
 
 # %% ../nbs/13_grid.ipynb #c9e07d2a
@@ -799,6 +801,9 @@ def linear_command(  # noqa: PLR0913 (a command: its parameters are its options)
     known = describe_photographs(photos, held, about) | dict(images_seen=len(photos))
     shared = _Shared(photos, held, levels, Path(out), skip_bad, known)
     if problems:
+        if (scales, where, rounds) != ('2,4', 'input,measurement', ROUNDS):
+            raise ValueError('--scales, --where and --rounds are of super-resolution: leave them '
+                             'out beside --problems')
         table = _maps_of_problems(problems.replace(' ', '').split(','), shared)
     else:
         operators = [Downsampling(int(scale)) for scale in parse_numbers(scales)]

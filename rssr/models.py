@@ -14,11 +14,12 @@ import difflib
 import hashlib
 import importlib.util
 import json
+import sys
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 from types import CodeType, FunctionType
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -86,12 +87,13 @@ def round_weights(
 def _stored(
     name: str,                    # of a tensor in the state of a network
     values: Tensor,               # the tensor
+    in_steps: bool = True,        # its steps may be kept beside it
 ) -> dict[str, Tensor]:           # on the CPU
     """A tensor as it is written to the file: whole numbers and their steps if it lies on a grid,
     float16 if that loses nothing; statistics of batch norm, and all else, as it is."""
     values = values.detach().cpu().clone(memory_format=torch.contiguous_format)
     if not values.is_floating_point() or 'running' in name: return {name: values}
-    if values.ndim > 1:
+    if values.ndim > 1 and in_steps:
         steps = _steps(values)
         whole = _whole_numbers(values, steps)
         if torch.equal(steps*whole, values):
@@ -99,22 +101,32 @@ def _stored(
     half = values.half()
     return {name: half if torch.equal(half.to(values), values) else values}
 
-# %% ../nbs/07_models.ipynb #001c1b52
+# %% ../nbs/07_models.ipynb #2350ad67
 #| code-fold: true
 _FOREIGN = 'foreign'              # on a card: a class that is none of this library's
 
+def _foreign(
+    model: nn.Module,             # of a class that is none of this library's
+) -> dict:                        # for the card
+    "Its class, and a hash of the settings of its layers if they can be compared."
+    known = {_FOREIGN: type(model).__name__}
+    layers = estimator_hash(model, weights=False)
+    return known | (dict(layers=layers) if layers else {})
+
 def _architecture(
-    model: nn.Module,             # anybody's
+    model: Any,                   # anybody's module
 ) -> dict:                        # for the card
     """What builds it again, or the name of the class that only its owner can build.
     ValueError for a folded copy, which nothing builds."""
-    if not isinstance(model, Model): return {_FOREIGN: type(model).__name__}
+    if type(model) not in get_args(Model): return _foreign(model)
     with torch.device('meta'): fresh = network(model.args)
     if fresh.state_dict().keys() != model.state_dict().keys():
         raise ValueError(f'this {type(model).__name__} is a folded copy, which cannot be loaded '
                          'again: save the network that it was made of')
     return model.args
 
+# %% ../nbs/07_models.ipynb #001c1b52
+#| code-fold: true
 def save_model(
     model: nn.Module,             # a network or map of this library, or anybody's
     path: str | Path,             # `<folder>/<name>.safetensors`
@@ -122,10 +134,15 @@ def save_model(
 ) -> Path:                        # the weights file; the card lies beside it
     """Write weights and card, each atomically and to the last digit: a weight takes two bytes after
     `round_weights(model)`, one after `round_weights(model, 8)`, else four. OSError naming the file
-    when the disk is full or read-only, ValueError for a folded copy of a network."""
+    when the disk is full or read-only, ValueError for a folded copy of a network, or another
+    ending than .safetensors."""
     path = Path(path)
+    if path.suffix != '.safetensors':
+        raise ValueError(f'{path} must end in .safetensors, or load_model will not know it')
+    state = model.state_dict()
     tensors: dict[str, Tensor] = {}
-    for name, values in model.state_dict().items(): tensors |= _stored(name, values)
+    for name, values in state.items():
+        tensors |= _stored(name, values, in_steps=name + _STEP not in state)
     raw = save_safetensors(tensors)
     sha256 = hashlib.sha256(raw).hexdigest()
     card = card | dict(name=path.stem, architecture=_architecture(model), sha256=sha256)
@@ -163,7 +180,9 @@ def model_path(
     kind = Path(name).suffix
     if kind[1:].isalpha() and kind != '.safetensors':
         raise ValueError(f'model {str(name)!r} is no .safetensors file: give one that save_model '
-                         'wrote, with its card (.json) beside it, or a shipped name')
+                         'wrote, with its card (.json) beside it, or a shipped name; of a Python '
+                         'file name the function too (file.py:function), and a file of the field '
+                         'is opened by load_spandrel in such a function')
     known = list_models()
     near = difflib.get_close_matches(str(name), known + list_models(maps=True), 1, .3)
     hint = f': did you mean {near[0]!r}?' if near else '.'
@@ -178,6 +197,7 @@ def _check_numbers(
     "ValueError for what should be a number and is none."
     numbers = {key: card[key] for key in ('scale', 'sigma_f', 'eps_rel')}
     numbers['sigma_g.chosen'] = card.get('sigma_g', {}).get('chosen', 0)
+    numbers['smoothing.sigma'] = card.get('smoothing', {}).get('sigma', 0)
     for key, value in numbers.items():
         if not isinstance(value, (int, float)): raise ValueError(f'{key}={value!r} is no number')
 
@@ -188,7 +208,7 @@ def _read_card(
     card = json.loads(path.read_text())
     missing = {'architecture', 'sha256', 'scale', 'sigma_f', 'eps_rel'} - set(card)
     if missing: raise ValueError(f'it lacks {sorted(missing)}')
-    for key in ('architecture', 'config', 'sigma_g'):
+    for key in ('architecture', 'config', 'sigma_g', 'smoothing'):
         value = card.get(key, {})
         if not isinstance(value, dict): raise ValueError(f'{key}={value!r} is no JSON object')
     _check_numbers(card)
@@ -226,14 +246,21 @@ def _check_bytes(
                      f'card {str(expected)[:12]}...): '
                      'truncated or changed, copy both again')
 
+def _is_in_steps(
+    tensors: dict[str, Tensor],   # as they were written
+    name: str,                    # of one
+) -> bool:
+    "Whether it is whole numbers, with their steps beside it."
+    return name + _STEP in tensors and name in tensors and tensors[name].dtype is torch.int8
+
 def _read_back(
     tensors: dict[str, Tensor],   # as `_stored` wrote them
 ) -> dict[str, Tensor]:           # the state of a network
     "Single precision; counters as they are."
     state = {}
     for name, values in tensors.items():
-        if name.endswith(_STEP): continue
-        if name + _STEP in tensors: values = values*tensors[name + _STEP].float()
+        if _is_in_steps(tensors, name.removesuffix(_STEP)) and name.endswith(_STEP): continue
+        if _is_in_steps(tensors, name): values = values*tensors[name + _STEP].float()
         state[name] = values.float() if values.dtype is torch.float16 else values
     return state
 
@@ -247,10 +274,18 @@ def _check_owner(
     "ValueError for weights that need a class which is not there, or of another one."
     kind = architecture.get(_FOREIGN)
     given = None if model is None else type(model).__name__
-    if kind == given: return
+    if kind is None and model is None: return
     if kind is None: raise ValueError(f'{path} is of this library: leave model={given} out')
-    raise ValueError(f'{path} holds the weights of a {kind}, and a card runs no code: give '
-                     f'load_model(..., model={kind}(...))' + f', not a {given}'*(given is not None))
+    if model is None:
+        raise ValueError(f'{path} holds the weights of a {kind}, and a card runs no code: give '
+                         f'load_model(..., model={kind}(...)), or a command the file.py:function '
+                         'that returns what it gives')
+    if kind != given:
+        raise ValueError(f'{path} holds the weights of a {kind}: give one of them, not a {given}')
+    layers, own = architecture.get('layers'), estimator_hash(model, weights=False)
+    if layers and own and layers != own:
+        raise ValueError(f'{path} holds the weights of a {kind} with other layers or settings: '
+                         'make the one given as it was made then')
 
 def _with_weights(
     architecture: dict,           # on a card
@@ -312,8 +347,10 @@ def threat_of(
 def noise_of(
     card: dict,                   # of a model
 ) -> float:                       # noise level, normalised units
-    "What the model is smoothed with: the level chosen for it, or that of its training."
-    return card.get('sigma_g', {}).get('chosen', card['sigma_f'])
+    """What the model is smoothed with: what it was saved with, or the level chosen for it, or that
+    of its training."""
+    kept = card.get('smoothing', {}).get('sigma')
+    return card.get('sigma_g', {}).get('chosen', card['sigma_f']) if kept is None else kept
 
 # %% ../nbs/07_models.ipynb #3d5a7e18
 def _described(
@@ -335,6 +372,11 @@ def _is_foreign(kind: type) -> bool:
     "Whether a class is somebody else's, whose code may change under its name."
     return kind.__module__.split('.')[0] not in ('torch', 'rssr', 'builtins')
 
+def _constant(value: Any) -> Any:
+    "A constant of code as text that is the same in each process: a set has no order."
+    if isinstance(value, CodeType): return value.co_code
+    return sorted(map(repr, value)) if isinstance(value, frozenset) else value
+
 def _code_of(kind: type) -> str:
     "The methods of a class, as text that changes with them; '' for those of torch and of ours."
     parts = []
@@ -342,14 +384,22 @@ def _code_of(kind: type) -> str:
         for name, member in vars(owner).items():
             if not isinstance(member, FunctionType): continue
             code = member.__code__
-            plain = [c.co_code if isinstance(c, CodeType) else c for c in code.co_consts]
+            plain = [_constant(c) for c in code.co_consts]
             parts.append(f'{name} {code.co_code!r} {code.co_names} {plain}')
     return ' '.join(parts)
 
 # %% ../nbs/07_models.ipynb #eaf312b9
+def _without(
+    settings: dict,               # of a layer
+    name: str,                    # of one that does not count
+) -> dict:
+    "The others."
+    return {key: value for key, value in settings.items() if key != name}
+
 def _layer(
     name: str,                    # where it is
     module: nn.Module,            # what it is
+    code: bool = True,            # its mode, and of somebody else's class the code, count
 ) -> str:                         # equal for equal layers, but for their weights
     """Place, class, settings and, of somebody else's class, code of a layer.
     TypeError if they cannot be compared, as with a hook."""
@@ -357,12 +407,13 @@ def _layer(
     settings = {key: value for key, value in vars(module).items() if key not in _OF_EVERY_MODULE}
     kind = type(module)
     if not _is_foreign(kind): settings = {k: v for k, v in settings.items() if k[0] != '_'}
+    if not code: return f'{name} {kind.__qualname__} {_described(_without(settings, "made_by"))}'
     mode = ' training' if module.training and isinstance(module, MIXING) else ''
     return f'{name} {kind.__qualname__} {_described(settings)}{mode}{_code_of(kind)}'
 
 def estimator_hash(
     f: Callable,                  # any estimator
-    weights: bool = True,         # parameters and buffers count
+    weights: bool = True,         # parameters and buffers count, mode and code as well
 ) -> str | None:                  # 16 hexadecimal digits; None: it cannot be compared
     """Hash of classes, settings, parameters and buffers, and of the methods of classes that are
     not ours: equal for equal estimators, another for others. None for a function and for a module
@@ -370,7 +421,7 @@ def estimator_hash(
     if not isinstance(f, nn.Module): return None
     try:
         named = f.named_modules(remove_duplicate=False)
-        layers = [_layer(name, module) for name, module in named]
+        layers = [_layer(name, module, code=weights) for name, module in named]
     except TypeError:
         return None
     if not weights: return content_hash(*layers)
@@ -429,8 +480,8 @@ def _ramp(
 
 # %% ../nbs/07_models.ipynb #0829062e
 class Tiled(nn.Module):
-    """An estimator that works through a large image in overlapping squares. ValueError for squares
-    that do not lie on the grid, or do not overlap."""
+    """An estimator that works through a large image in overlapping squares, which lie on a grid of
+    16 pixels: for factors that divide 16. ValueError for squares that do not."""
 
     def __init__(
         self,
@@ -452,8 +503,11 @@ class Tiled(nn.Module):
         self,
         y: Tensor,                # (N, 3, h, w), normalised
     ) -> Tensor:                  # the same shape
-        "The blend of what f makes of the squares."
+        "The blend of what f makes of the squares. ValueError for sides that are off the grid."
         h, w = y.shape[-2:]
+        if h%COARSEST or w%COARSEST:
+            raise ValueError(f'{w}x{h} pixels: cut the sides to multiples of {COARSEST}, so that '
+                             'all squares lie on the grid')
         if max(h, w) <= self.side: return self.f(y)
         out, total = torch.zeros_like(y), torch.zeros_like(y[:1, :1])
         for top in _starts(h, self.side, self.overlap):
@@ -473,6 +527,21 @@ def is_made(
     "Whether it names a function of a Python file."
     return '.py:' in str(model)
 
+def _executed(
+    path: str,                    # of a Python file
+) -> Any:                         # the module
+    "What it imports may lie beside it."
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    assert spec is not None and spec.loader is not None       # it ends in .py
+    module = importlib.util.module_from_spec(spec)
+    beside = str(Path(path).resolve().parent)
+    sys.path.insert(0, beside)
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(beside)
+    return module
+
 def make_model(
     place: str,                   # 'file.py:function'
     device: str = 'cpu',          # where to put it, if it is a module
@@ -481,12 +550,8 @@ def make_model(
     path, _, name = place.rpartition(':')
     if not Path(path).is_file(): raise ValueError(f'{place}: there is no file {path}: give a '
                                                   'Python file and a function in it')
-    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
-    assert spec is not None and spec.loader is not None       # it ends in .py
     try:
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        model = getattr(module, name)()
+        model = getattr(_executed(path), name)()
     except Exception as e:
         raise ValueError(f'{place}: {type(e).__name__}: {e}: give a Python file and a function in '
                          'it that takes nothing and returns an estimator') from e
@@ -535,7 +600,8 @@ def passes_gradient(
     if not isinstance(out, Tensor) or out.shape != x.shape:
         made = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
         raise ValueError(f'{name} makes {made} of {tuple(y.shape)}, not {tuple(x.shape)}: '
-                         'give an estimator of that size and of three colours')
+                         'give an estimator of that size and of three colours; a network that '
+                         'enlarges goes into PixelModel(network, scale=...)')
     if not out.requires_grad: return False
     gradient, = torch.autograd.grad(out.square().sum(), y, allow_unused=True)
     return gradient is not None and bool(gradient.ne(0).any())

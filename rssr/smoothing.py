@@ -26,7 +26,7 @@ from rssr.core import (
 )
 from .models import load_model, save_model
 from .operators import takes_measurements
-from .units import Estimator, check_images, is_foldable, is_split
+from .units import Estimator, check_images, is_foldable, is_random, is_split
 
 # %% ../nbs/09_smoothing.ipynb #d09a0001
 Seeds = int | Sequence[int] | Generators
@@ -263,9 +263,13 @@ def save_smoothed(
     card: dict,         # of the network inside, or what to say about it
 ) -> Path:              # the weights file; the card lies beside it
     """Write the network inside and a card that knows noise, draws, seed and statistic.
-    TypeError if that is a function, ValueError if its draws come from a generator."""
+    TypeError if that is a function, ValueError if its draws come from a generator, or if it draws
+    noise itself."""
     if not isinstance(g.f, nn.Module):
         raise TypeError(f'a {type(g.f).__name__} has no weights: save a torch module')
+    if any(map(is_random, g.f.modules())):
+        raise ValueError('inside is an estimator that draws noise of its own, which is not kept: '
+                         'save that one by itself')
     if not isinstance(g.noise.seed, int):
         raise ValueError('the draws come from a generator, which is not kept: save '
                          'redrawn(k, seed) with a number as seed')

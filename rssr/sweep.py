@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -48,6 +48,7 @@ from .grid import EPS_RELS, linear_name
 from .linear import Interpolation, has_worst_case, linear_worst_case
 from .metrics import interval, metrics
 from rssr.models import (
+    Tiled,
     estimator_hash,
     is_made,
     list_models,
@@ -84,6 +85,7 @@ class Subject:
     eps_train: float = 0.                  # relative radius it was trained against
     told: bool = False                     # it is Refined, and is told the radius that it meets
     gradient: bool = True                  # it passes one; otherwise it is attacked without
+    tile: int = 0                          # it works in squares of that side; 0: at once
 
     @property
     def weights(self) -> str:              # 16 hexadecimal digits; '' for a plain function
@@ -94,11 +96,15 @@ class Subject:
         self,
         eps_rel: float,                    # relative radius
     ) -> 'Subject':                        # this one, or what it becomes once it is told
-        "Whoever is attacked there: told the next larger of its radii, or else the largest."
-        if not self.told: return self
-        assert isinstance(self.f, Refined)
-        larger = [known for known in self.f.radii if known >= eps_rel]
-        return replace(self, f=self.f.told(min(larger, default=max(self.f.radii))))
+        """Whoever is attacked there: told the next larger of its radii, or else the largest, and
+        in squares if it works so."""
+        f = self.f
+        if self.told:
+            assert isinstance(f, Refined)
+            larger = [known for known in f.radii if known >= eps_rel]
+            f = f.told(min(larger, default=max(f.radii)))
+        if self.tile and not (is_linear(f) or is_affine(f)): f = Tiled(f, self.tile)
+        return self if f is self.f else replace(self, f=f, tile=0)
 
 # %% ../nbs/15_sweep.ipynb #a6ffd34a
 #| code-fold: true
@@ -149,6 +155,20 @@ def _own_name(
     "What the tables call it."
     return Path(model).name if is_made(model) else load_card(model)['name']
 
+def _own_card(
+    f: Any,                                # somebody's estimator
+) -> dict:                                 # {} if it has none, or one of another kind
+    "What this library wrote about it."
+    card = getattr(f, 'card', None)
+    return card if isinstance(card, dict) and {'scale', 'sigma_f', 'eps_rel'} <= set(card) else {}
+
+def _inside(
+    g: Smoothed,                           # somebody's
+) -> Estimator:                            # the network inside
+    "It is made by the same file, and what that depends on is part of its identity."
+    if isinstance(g.f, nn.Module) and hasattr(g, 'made_by'): vars(g.f)['made_by'] = g.made_by
+    return g.f
+
 def _of_anybody(
     place: str,                            # file.py:function
     problem: str,                          # name, see operator_named
@@ -159,15 +179,13 @@ def _of_anybody(
     under the noise of its training. ValueError if it is none."""
     f = make_model(place, device)
     if isinstance(f, nn.Module): f.requires_grad_(False)
-    level = 0.
+    name = _own_name(place)
+    card = _own_card(f)
+    if card: _check_same_problem(name, problem_of(card), problem)
+    level = noise_of(card) if card and not isinstance(f, Smoothed) else 0.
     if isinstance(f, Smoothed) and f.statistic == 'mean':
         level = f.noise.sigma
-        f = f.f
-    name = _own_name(place)
-    card = getattr(f, 'card', {})
-    if card:
-        _check_same_problem(name, problem_of(card), problem)
-        level = level or noise_of(card)
+        f = _inside(f)
     gradient = passes_gradient(f, name, operator_named(problem), device)
     trained = dict(sigma_f=card.get('sigma_f', 0.), eps_train=card.get('eps_rel', 0.))
     levels = tuple(sorted({0., *(sigma_gs or [level])}))
@@ -185,6 +203,9 @@ def _of_model(
     f = load_model(name)
     card = f.card
     _check_same_problem(name, problem_of(card), problem)
+    if card.get('smoothing', {}).get('statistic', 'mean') != 'mean':
+        raise ValueError(f'{name} was saved as a median: give file.py:function that returns '
+                         'load_smoothed of it')
     trained = dict(sigma_f=card['sigma_f'], eps_train=card['eps_rel'])
     s = Subject(card['name'], f.folded().to(device), **trained)
     if is_affine(f): return [s]

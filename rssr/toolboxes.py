@@ -80,7 +80,7 @@ def load_spandrel(
                          'colour')
     network = _Padded(found.model, found.size_requirements, found.scale)
     f = PixelModel(network, found.scale if found.scale > 1 else None)
-    return f.to(device).eval().requires_grad_(False)
+    return f.to(device).eval()
 
 # %% ../nbs/29_toolboxes.ipynb #cbd756e1
 SPAN = 12.                        # normalised units from black to white of what a toolbox is shown
@@ -135,7 +135,7 @@ def given(
 
 # %% ../nbs/29_toolboxes.ipynb #9004afc1
 class FixedNoise(nn.Module):
-    "A smoothed estimator for images of one size, with its draws inside."
+    "A smoothed estimator for images of one size, with its draws inside, the same for each image."
 
     def __init__(
         self,

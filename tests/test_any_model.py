@@ -7,6 +7,8 @@ from PIL import Image
 
 from rssr.data import embedded_photographs
 from rssr.evaluation import evaluate
+from rssr.models import load_model
+from rssr.smoothing import Noise, Smoothed, save_smoothed
 from rssr.sweep import read_results, subjects
 from rssr.training import rssr_train
 
@@ -126,9 +128,9 @@ def test_one_is_trained_and_stands_in_the_table(mine, photos, tmp_path, capsys):
     for _ in range(2): rssr_train([*order, '--model', f'{mine}:small'])     # the second is done
     with pytest.raises(SystemExit): rssr_train([*order, '--model', f'{mine}:by_hand'])
     assert 'TypeError' in capsys.readouterr().err                       # it wants an image
+    with pytest.raises(SystemExit): rssr_train([*order, '--model', f'{mine}:quantised'])
+    assert 'with other layers or settings' in capsys.readouterr().err
     Path(mine).write_text(MINE + TRAINED.replace('OUT', str(out)))
-    with pytest.raises(SystemExit): rssr_train([*order, '--model', f'{mine}:small'])
-    assert 'was trained with another network' in capsys.readouterr().err    # the file has changed
     evaluate(models=f'{mine}:trained,{mine}:smoothed', images=2, size=40, k=2, eps_rel='0,0.05',
              attack='thesis', attack_iterations=2, out=str(tmp_path/'table'))
     rows = read_results(tmp_path/'table')
@@ -136,3 +138,43 @@ def test_one_is_trained_and_stands_in_the_table(mine, photos, tmp_path, capsys):
     assert sorted(levels['mine.py:trained']) == [0., .1]
     assert sorted(levels['mine.py:smoothed']) == [0., .2]
     assert (rows.loc[rows['model'] == 'mine.py:trained', 'sigma_f'] == .1).all()
+
+
+HELPED = '''
+import torch
+from rssr.smoothing import Noise, Smoothed
+
+FACTOR = 1.
+
+def scaled(y): return FACTOR*y
+
+class Net(torch.nn.Module):
+    def forward(self, y): return scaled(y)
+
+def plain(): return Net()
+
+def smoothed(): return Smoothed(Net(), Noise(.2, k=2))
+'''
+
+
+def test_what_the_file_says_is_part_of_an_own_models_identity(tmp_path):
+    "Also inside a smoothed one, where the hash of the file has to reach the network."
+    file = tmp_path/'mine.py'
+    found = []
+    for factor in ('1.', '5.'):
+        file.write_text(HELPED.replace('FACTOR = 1.', f'FACTOR = {factor}'))
+        found.append([s.weights for s in subjects([f'{file}:plain', f'{file}:smoothed'])[3:]])
+    assert len({*found[0], *found[1]}) == 2               # changed, and the same inside and alone
+
+
+def test_a_saved_smoothed_one_is_measured_with_its_noise(tmp_path):
+    whole = load_model('x2_smoothing_0.1')
+    path = save_smoothed(Smoothed(whole, Noise(.3, k=2)), tmp_path/'mine.safetensors', whole.card)
+    assert subjects([str(path)])[3].sigma_gs == (0., .3)
+    median = Smoothed(whole, Noise(.3, k=2), 'median')
+    path = save_smoothed(median, tmp_path/'median.safetensors', whole.card)
+    with pytest.raises(ValueError, match='was saved as a median'): subjects([str(path)])
+    file = tmp_path/'load.py'
+    file.write_text(f'from rssr.smoothing import load_smoothed\n'
+                    f'def m(): return load_smoothed({str(path)!r})\n')
+    assert subjects([f'{file}:m'])[3].sigma_gs == (0.,)   # a median, and no noise on top of it

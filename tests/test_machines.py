@@ -227,3 +227,26 @@ def test_accelerate_launches_training_and_one_process_speaks(tmp_path):
     assert run.stdout.count('validation PSNR') == 3         # two epochs and the last line
     names = sorted(path.name for path in (tmp_path/'out').iterdir())
     assert names == ['model.json', 'model.safetensors']
+
+
+OWN = '''
+import sys, torch
+from rssr.recipe import TrainConfig
+from rssr.training import fresh_state, launched
+
+with launched('cpu') as team:
+    torch.manual_seed(team.rank)                # each process makes another network
+    own = torch.nn.Conv2d(3, 3, 3, padding=1)
+    state = fresh_state(TrainConfig(), sys.argv[1], own=own)
+    seen = float(state.model.weight.sum())
+    open(f'{sys.argv[1]}/{team.rank}.txt', 'w').write(repr(seen))
+'''
+
+
+@pytest.mark.slow
+def test_an_own_network_begins_the_same_in_all_processes(tmp_path):
+    (tmp_path/'own.py').write_text(OWN)
+    launch = [sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node', '2']
+    subprocess.run([*launch, tmp_path/'own.py', tmp_path], env=ONE_THREAD, check=True)
+    first, second = ((tmp_path/f'{rank}.txt').read_text() for rank in range(2))
+    assert first == second

@@ -52,6 +52,22 @@ def test_in_squares_it_is_the_same_within_a_tenth_of_a_decibel(folder, tmp_path)
     assert len({*whole['weights'], *tiled['weights']}) > whole['weights'].nunique()
 
 
+def test_a_network_that_is_told_works_in_squares_too(folder, tmp_path):
+    evaluate(data=folder, models='x2_refined_long', images=2, size=0, tile=96, eps_rel='0.02',
+             attack_iterations=1, out=str(tmp_path/'told'), skip_bad=True, k=1)
+    assert 'x2_refined_long, told' in set(read_results(tmp_path/'told')['model'])
+
+
+def test_a_plain_function_has_one_line_for_all_sizes(folder, tmp_path, capsys):
+    "It has no hash, and each size is a run of its own."
+    file = tmp_path/'mine.py'
+    file.write_text('def plain(): return lambda y: .9*y')
+    evaluate(data=folder, models=f'{file}:plain', images=4, size=0, eps_rel='0,0.02', skip_bad=True,
+             attack_iterations=1, out=str(tmp_path/'out'))
+    text = capsys.readouterr().out
+    assert text.count('| mine.py:plain') == 4             # one line in each of four tables
+
+
 def test_sizes_that_cannot_be_are_told(folder, tmp_path):
     with pytest.raises(ValueError, match='whole photographs .* are of files'):
         evaluate(size=0, out=str(tmp_path/'out'))
