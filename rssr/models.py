@@ -396,6 +396,12 @@ def _without(
     "The others."
     return {key: value for key, value in settings.items() if key != name}
 
+def _settings_of(module: nn.Module) -> dict:
+    "What somebody set; of torch's and our classes not what they keep for themselves."
+    settings = {key: value for key, value in vars(module).items() if key not in _OF_EVERY_MODULE}
+    if _is_foreign(type(module)): return settings
+    return {key: value for key, value in settings.items() if key[0] != '_'}
+
 def _layer(
     name: str,                    # where it is
     module: nn.Module,            # what it is
@@ -404,13 +410,13 @@ def _layer(
     """Place, class, settings and, of somebody else's class, code of a layer.
     TypeError if they cannot be compared, as with a hook."""
     if module._forward_hooks or module._forward_pre_hooks: raise TypeError('a hook')
-    settings = {key: value for key, value in vars(module).items() if key not in _OF_EVERY_MODULE}
+    settings = _settings_of(module)
     kind = type(module)
-    if not _is_foreign(kind): settings = {k: v for k, v in settings.items() if k[0] != '_'}
     if not code: return f'{name} {kind.__qualname__} {_described(_without(settings, "made_by"))}'
     mode = ' training' if module.training and isinstance(module, MIXING) else ''
     return f'{name} {kind.__qualname__} {_described(settings)}{mode}{_code_of(kind)}'
 
+# %% ../nbs/07_models.ipynb #6e6066d9
 def estimator_hash(
     f: Callable,                  # any estimator
     weights: bool = True,         # parameters and buffers count, mode and code as well

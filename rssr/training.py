@@ -785,9 +785,9 @@ def train(
     if another process trains that model, and for a `model` that cannot be trained so.
     """
     reading = _reading(options)
-    own = _made(model, cfg)
-    out = Path(out)
-    weights, point = (out/f'{cfg.name}{end}' for end in ('.safetensors', '.checkpoint.safetensors'))
+    own, out = _made(model, cfg), Path(out)
+    weights = out/f'{cfg.name}.safetensors'
+    point = out/f'{cfg.name}.checkpoint.safetensors'
     known = describe_photographs(photos, val, data) | _start(cfg, out, own)
     with sole_training(out, cfg.name):
         if weights.exists() and not point.exists(): return _finished(weights, cfg, known, own)
