@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -46,6 +46,7 @@ from .data import Crops, Photographs, batches, embedded_photographs, find_images
 from .linear import LearnedLinear, linear_worst_case, nearest_linear
 from .metrics import mse
 from rssr.models import (
+    OURS,
     estimator_hash,
     load_card,
     load_model,
@@ -65,7 +66,7 @@ from rssr.recipe import (
     training_loss,
 )
 from .smoothing import Noise, smooth
-from .unet import Map, Model, Network, Refined, SplitRefined, network
+from .unet import Map, Network, Refined, SplitRefined, network
 from .units import Estimator, to_pixels
 
 # %% ../nbs/12_training.ipynb #599007e4
@@ -395,7 +396,7 @@ def _own_network(
         if value != getattr(TrainConfig(), name):
             raise ValueError(f'{name}={value!r} is for networks of this library: leave it out, '
                              'and give your model as it should begin')
-    if type(model) in get_args(Model):
+    if type(model) in OURS:
         raise ValueError(f'a {type(model).__name__} is of this library: its recipe describes it, '
                          'and init= names one to start from')
     if not any(weights.requires_grad for weights in model.parameters()):

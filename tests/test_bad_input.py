@@ -480,9 +480,9 @@ COMMANDS = {  # what: command; its arguments, given an empty folder; what it say
     'size 8': (
         rssr_evaluate, lambda t: ['--size', 8],
         'size=8 is too small', 'at least 16'),
-    'size 0 of files': (
-        rssr_evaluate, lambda t: ['--size', 0, '--data', folder(t/'d', good=1)],
-        'size=0 is too small', 'at least 16'),
+    'size 15 of files': (
+        rssr_evaluate, lambda t: ['--size', 15, '--data', folder(t/'d', good=1)],
+        'size=15 is too small', 'at least 16'),
     'size beyond the photographs': (
         rssr_evaluate, lambda t: ['--size', 5000],
         'no embedded photograph is 5000 pixels wide', 'photographs of your own'),
@@ -491,7 +491,7 @@ COMMANDS = {  # what: command; its arguments, given an empty folder; what it say
         'scale=2 does not divide 37x37', 'crop to a multiple of it'),
     'weights of another kind': (
         rssr_evaluate, lambda t: ['--models', 'esp.pt'],
-        "model 'esp.pt' is no .safetensors file", 'or a shipped name'),
+        "model 'esp.pt' is no .safetensors file", 'by load_spandrel in such a function'),
     'unknown norm': (
         rssr_evaluate, lambda t: ['--norm', 'l1'],
         "norm='l1'", "use 'l2' or 'linf'"),

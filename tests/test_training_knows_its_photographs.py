@@ -157,7 +157,7 @@ def test_a_run_knows_the_weights_that_it_started_from(trained, tmp_path, capsys)
     rssr_train([*command(data, out), '--seed', '1', '--epochs', '1'])
     err = refused(more, capsys)
     assert 'more.safetensors was started from other weights' in err
-    assert err.endswith('choose another name, or delete it\n')
+    assert err.endswith('a function as model is called with the seed set\n')
 
 
 def with_own_maps(out):
