@@ -55,6 +55,8 @@ from rssr.models import (
     round_weights,
     save_model,
 )
+
+# %% ../nbs/12_training.ipynb #c4624250
 from .operators import Downsampling, ForwardOperator, Threat, pair, problem
 from rssr.recipe import (
     DRAWS,
