@@ -337,7 +337,7 @@ def made_candidate(
     where: str,                       # what is attacked: the 'input' or the 'measurement'
     device: str = 'cpu',              # where the network is to be
 ) -> Candidate:
-    """Anybody's estimator of lifted measurements, normalised; its noise is that of its card, or of
+    """Anybody's estimator of lifted measurements, normalised. Its noise is that of its card, or of
     the Smoothed that it comes in. ValueError for an unknown place of the attack."""
     Threat(0., where=where)
     f: Any = make_model(place, device)

@@ -90,7 +90,7 @@ def _stored(
     in_steps: bool = True,        # its steps may be kept beside it
 ) -> dict[str, Tensor]:           # on the CPU
     """A tensor as it is written to the file: whole numbers and their steps if it lies on a grid,
-    float16 if that loses nothing; statistics of batch norm, and all else, as it is."""
+    float16 if that loses nothing, all else and the statistics of batch norm as it is."""
     values = values.detach().cpu().clone(memory_format=torch.contiguous_format)
     if not values.is_floating_point() or 'running' in name: return {name: values}
     if values.ndim > 1 and in_steps:

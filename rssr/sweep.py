@@ -175,7 +175,7 @@ def _of_anybody(
     device: str,                           # where to put it
     sigma_gs: Sequence[float] | None,      # levels of smoothing besides none
 ) -> Subject:
-    """Somebody's estimator; a smoothed one is also measured without noise, and one with a card
+    """Somebody's estimator. A smoothed one is also measured without noise, and one with a card
     under the noise of its training. ValueError if it is none."""
     f = make_model(place, device)
     if isinstance(f, nn.Module): f.requires_grad_(False)
@@ -223,7 +223,7 @@ def subjects(
     sigma_gs: Sequence[float] | None = None,      # smoothing levels for all, not those of the cards
     problem: str = '',                            # one of PROBLEMS; '': by the scale
 ) -> list[Subject]:                               # interpolation first
-    """Interpolation (identity, projection, bicubic; of another problem the lift alone), the models,
+    """Interpolation (identity, projection, bicubic, or of another problem the lift), the models,
     and noise on the undefended one. A linear map is not smoothed: its mean under noise is itself.
     ValueError if a model is of another problem, or if two have the same name."""
     name = problem or f'x{scale}'

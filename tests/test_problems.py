@@ -4,11 +4,13 @@ import json
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from rssr.adaptive import ATTACKS
 from rssr.certifying import Candidate, Terms, certify_photographs, read_certificates
 from rssr.data import Crops, crop_hashes, embedded_photographs, noise_of_measurement
 from rssr.evaluation import choose_sigma_g, evaluate
+from rssr.grid import rssr_linear
 from rssr.linear import Adversary, Polynomials, fit_polynomial, play, prior
 from rssr.models import estimator_hash, load_model, operator_of, save_model, threat_of
 from rssr.operators import (
@@ -209,3 +211,17 @@ def test_learned_maps_of_every_problem(name):
     faced, y, truth = problem(torch.nn.Identity(), SMALL.images.float()/255, f.operator,
                               'measurement', chance)
     assert (f(y) - truth).square().mean() < (faced(y) - truth).square().mean()
+
+
+def test_maps_of_a_problem_say_what_was_left_out_and_refuse_what_is_not_theirs(tmp_path, capsys):
+    folder = tmp_path/'photos'
+    folder.mkdir()
+    for i, image in enumerate(embedded_photographs().images[:20]):
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder/f'{i}.png')
+    (folder/'broken.png').write_bytes(b'not a picture')
+    order = ['--data', str(folder), '--out', str(tmp_path/'maps'), '--size', '48', '--skip-bad',
+             '--problems', 'inpainting', '--sigmas', '0']
+    rssr_linear(order)
+    assert 'skipped 1 of 21 files' in capsys.readouterr().out
+    with pytest.raises(SystemExit): rssr_linear([*order, '--scales', '4'])
+    assert 'leave them out beside --problems' in capsys.readouterr().err
