@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['HEADLINE', 'LINEAR', 'LIFTED', 'IDENTITY', 'COLUMNS', 'FLOOR', 'TRANSFER', 'DRAWS', 'OWN', 'Subject', 'subjects',
-           'Setting', 'setting_for', 'perturbed', 'read_results', 'write_results', 'generators', 'Worst', 'Case',
-           'worst_inputs', 'case_of', 'sweep', 'summary', 'at_worst']
+           'one_subject', 'Setting', 'setting_for', 'perturbed', 'read_results', 'write_results', 'generators', 'Worst',
+           'Case', 'worst_inputs', 'case_of', 'sweep', 'summary', 'at_worst']
 
 # %% ../nbs/15_sweep.ipynb #b702b5d2
 import json
@@ -45,7 +45,7 @@ from rssr.data import (
 
 # %% ../nbs/15_sweep.ipynb #2f423bb8
 from .grid import EPS_RELS, linear_name
-from .linear import Interpolation, has_worst_case, linear_worst_case
+from .linear import Interpolation, WorstCases, has_worst_case, linear_worst_case
 from .metrics import interval, metrics
 from rssr.models import (
     Tiled,
@@ -236,6 +236,16 @@ def subjects(
         else: found += _of_model(model, name, device, sigma_gs)
     return found
 
+def one_subject(
+    model: str,                           # shipped name, path, or file.py:function
+    setting: 'Setting',                   # problem and device
+    sigma_gs: Sequence[float],            # its smoothing levels; 0 is the model itself
+) -> Subject:
+    "A model alone, at these levels. ValueError as subjects."
+    found = subjects([model], setting.scale, setting.device, None, setting.problem)
+    own = next(s for s in found if s.name == _own_name(model))
+    return replace(own, sigma_gs=tuple(sigma_gs))
+
 # %% ../nbs/15_sweep.ipynb #35d641b0
 #| code-fold: true
 def _check_whole(
@@ -388,6 +398,7 @@ class Case:
     contents: list[str]       # of the photographs, see crop_hashes
     threat: Threat            # ball around each input
     setting: Setting          # what all rows share
+    exact: WorstCases | None  # its worst inputs, if they are known without a search
 
     def attacked(
         self,
@@ -397,6 +408,8 @@ class Case:
         transfer: Tensor | None = None,       # worst input for f, if known
     ) -> Worst:
         "The inputs at their worst, how they were found, and what it took."
+        if self.exact and self.threat.eps_rel:
+            return Worst(self.exact.at(self.threat.eps_rel), 'exact', np.zeros(2))
         source = generators(self.contents, self.setting, purpose)
         with counted(self.s.f) as passes:
             z, done = perturbed(self.s, self.y, self.x, self.threat, attacks, source, sigma_g,
@@ -451,7 +464,10 @@ def case_of(
     contents = crop_hashes(p)
     chance = noise_of_measurement(contents)
     f, y, x = problem(s.f, p.to(setting.device), setting.operator, setting.where, chance)
-    return Case(replace(s, f=f), y, x, contents, setting.threat(eps_rel), setting)
+    exact = None
+    if s.perturb == 'attack' and has_worst_case(f, setting.norm):
+        exact = WorstCases(f, y, x, setting.norm)
+    return Case(replace(s, f=f), y, x, contents, setting.threat(eps_rel), setting, exact)
 
 # %% ../nbs/15_sweep.ipynb #fa7f77be
 #| code-fold: true
@@ -511,6 +527,19 @@ def _tasks(
             tasks.append(_Task(met, eps_rel, _levels(met, met.weights, eps_rel, setting)))
     return tasks
 
+# %% ../nbs/15_sweep.ipynb #fff83ac6
+#| code-fold: true
+def _together(
+    tasks: list[_Task],               # all that is asked for
+    setting: Setting,                 # what all rows share
+) -> list[list[_Task]]:               # in their order
+    "Radii of one subject share what finds its worst inputs, where these are known."
+    groups: dict[int | str, list[_Task]] = {}
+    for task in tasks:
+        known = task.s.perturb == 'attack' and not _searched(task.s, setting)
+        groups.setdefault(id(task.s) if known else task.name, []).append(task)
+    return list(groups.values())
+
 def _part(
     tasks: list[_Task],               # all that is asked for
     shard: Shard,                     # which part of it
@@ -567,6 +596,38 @@ def _missing(
         if lacks: found.setdefault(tuple(lacks), []).append(i)
     return found
 
+_Lacking = tuple[tuple[float, ...], tuple[int, ...]]      # smoothing levels, photographs
+
+def _lacking(
+    kept: JobFolder,                          # rows that are there
+    tasks: list[_Task],                       # radii of one subject
+    contents: Sequence[str],                  # of the photographs
+) -> dict[_Lacking, list[_Task]]:             # tasks by what they lack
+    "What has to be computed, and can be computed together."
+    found: dict[_Lacking, list[_Task]] = {}
+    for task in tasks:
+        for levels, which in _missing(kept, task, contents).items():
+            found.setdefault((levels, tuple(which)), []).append(task)
+    return found
+
+# %% ../nbs/15_sweep.ipynb #03e5c29a
+#| code-fold: true
+def _kept(
+    case: Case,                           # photographs at the radius of the task
+    task: _Task,                          # subject and radius
+    levels: tuple[float, ...],            # smoothing levels
+    floor: dict[str, float],              # PSNR of interpolation by content
+    crops: Distinct,                      # for the names of the photographs
+) -> list[dict]:                          # what a job file keeps of each
+    "Measure one batch at one radius."
+    names = dict(zip(crops.contents, crops.names))
+    rows = []
+    for row in _figures(case, levels, floor):
+        identity = task.levels[row['sigma_g']]
+        rows.append(dict(photograph=names[row['content']], attack=identity['attack'],
+                         k=identity['k'], **row))
+    return rows
+
 # %% ../nbs/15_sweep.ipynb #530b14bb
 #| code-fold: true
 class _Work:
@@ -592,56 +653,67 @@ class _Work:
 
     def rows(
         self,
-        task: _Task,                          # subject and radius
+        tasks: list[_Task],                   # radii of one subject
         levels: tuple[float, ...],            # smoothing levels
-        which: list[int],                     # photographs, few enough for one batch
-    ) -> list[dict]:                          # what a job file keeps of each
+        which: Sequence[int],                 # photographs, few enough for one batch
+    ) -> list[list[dict]]:                    # see _kept, for each task
         "Measure one batch."
-        p = self.crops.images[which].float()/255
-        case = case_of(task.s, p, task.eps_rel, self.setting)
-        floor = self._floor(p, case)
-        names = dict(zip(case.contents, [self.crops.names[i] for i in which]))
-        rows = []
-        for row in _figures(case, levels, floor):
-            identity = task.levels[row['sigma_g']]
-            rows.append(dict(photograph=names[row['content']], attack=identity['attack'],
-                             k=identity['k'], **row))
-        return rows
+        p = self.crops.images[list(which)].float()/255
+        case = case_of(tasks[0].s, p, 0., self.setting)
+        found = []
+        for task in tasks:
+            here = replace(case, threat=self.setting.threat(task.eps_rel))
+            found.append(_kept(here, task, levels, self._floor(p, here), self.crops))
+        return found
 
 # %% ../nbs/15_sweep.ipynb #bab78df0
 #| code-fold: true
 def _rows(
     work: _Work,                      # photographs and setting
-    task: _Task,                      # subject and radius
+    tasks: list[_Task],               # radii of one subject
     levels: tuple[float, ...],        # smoothing levels
-    which: list[int],                 # photographs
-) -> list[dict]:                      # see _Work.rows
+    which: Sequence[int],             # photographs
+) -> list[list[dict]]:                # see _Work.rows
     "Measure them together; when memory runs out one half after the other, and a line says so."
     try:
-        return work.rows(task, levels, which)
+        return work.rows(tasks, levels, which)
     except (MemoryError, RuntimeError) as error:
         half = len(which)//2
         if not half or not is_out_of_memory(error): raise
     announce(f'out of memory with {len(which)} photographs: goes on with {half}')
-    return _rows(work, task, levels, which[:half]) + _rows(work, task, levels, which[half:])
+    halves = (_rows(work, tasks, levels, part) for part in (which[:half], which[half:]))
+    return [first + second for first, second in zip(*halves)]
 
 def _job(
     work: _Work,                      # photographs and setting
     task: _Task,                      # subject and radius
-    levels: tuple[float, ...],        # smoothing levels
-    which: list[int],                 # photographs
-    batch_size: int = 16,             # photographs at a time
+    rows: list[dict],                 # measured
+    seconds: float,                   # that it took
 ) -> dict:                            # what its file holds
-    "Measure all photographs that lack these levels."
-    start = time.time()
-    rows = []
-    for b in range(0, len(which), batch_size):
-        rows += _rows(work, task, levels, which[b:b + batch_size])
-    identity = task.levels[levels[0]]
+    "What the rows share, and the rows."
+    identity = task.levels[rows[0]['sigma_g']]
     shared = {c: identity[c] for c in IDENTITY if c not in _OF_LEVEL}
     trained = dict(sigma_f=task.s.sigma_f, eps_train=task.s.eps_train)
     return dict(**shared, data=work.data, **trained, device=str(work.setting.device),
-                seconds=round(time.time() - start, 1), rows=rows)
+                seconds=round(seconds, 1), rows=rows)
+
+# %% ../nbs/15_sweep.ipynb #213fa2f5
+#| code-fold: true
+def _jobs(
+    work: _Work,                      # photographs and setting
+    tasks: list[_Task],               # radii of one subject
+    levels: tuple[float, ...],        # smoothing levels
+    which: Sequence[int],             # photographs
+    batch_size: int = 16,             # photographs at a time
+) -> list[dict]:                      # a job for each task
+    "Measure all photographs that lack these levels."
+    start = time.time()
+    rows: list[list[dict]] = [[] for _ in tasks]
+    for b in range(0, len(which), batch_size):
+        for mine, new in zip(rows, _rows(work, tasks, levels, which[b:b + batch_size])):
+            mine += new
+    seconds = (time.time() - start)/len(tasks)
+    return [_job(work, task, mine, seconds) for task, mine in zip(tasks, rows)]
 
 # %% ../nbs/15_sweep.ipynb #2dff4a8d
 def sweep(
@@ -661,14 +733,17 @@ def sweep(
     work = _Work(crops, setting, data)
     kept = JobFolder(folder, _LAYOUT)
     tasks = _part(_tasks(who, eps_rels, setting), shard)
-    todo = {task.name: task for task in tasks if _missing(kept, task, crops.contents)}
-    with progress((), '', len(crops)*len(todo)) as bar:
-        for task in turns(kept, todo):
-            bar.set_description(f'{task.s.name} eps_rel {task.eps_rel}')
+    todo = {}
+    for some in _together(tasks, setting):
+        if _lacking(kept, some, crops.contents):
+            todo[content_hash(*(task.name for task in some))] = some
+    with progress((), '', len(crops)*sum(map(len, todo.values()))) as bar:
+        for some in turns(kept, todo):
+            bar.set_description(f'{some[0].s.name} eps_rel {some[0].eps_rel}')
             kept.refresh()                        # it may have been finished meanwhile
-            for levels, which in _missing(kept, task, crops.contents).items():
-                add_job(kept, _job(work, task, levels, which))
-            bar.update(len(crops))
+            for (levels, which), those in _lacking(kept, some, crops.contents).items():
+                for job in _jobs(work, those, levels, which): add_job(kept, job)
+            bar.update(len(crops)*len(some))
     return _asked_for(tasks, kept, work)
 
 # %% ../nbs/15_sweep.ipynb #8c81e2ac

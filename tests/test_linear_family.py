@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 import rssr.certification
+import rssr.linear
 from rssr.adaptive import Attack
 from rssr.attacks import Ascent
 from rssr.certification import certify, linear_certificate
@@ -143,6 +144,27 @@ def test_its_worst_case_in_a_sweep_is_exact(maps, small, tmp_path, where):
     rows = sweep(who, small, tmp_path, Setting(where=where), (0., .02))
     assert rows['done'].tolist() == ['none']*2 + ['exact']*2
     assert (rows['attack'] == '').all() and (rows['k'] == 1).all()
+
+
+def test_all_radii_share_what_finds_the_worst_case(maps, small, tmp_path, monkeypatch):
+    "It is made once for each batch, and again for what a later run lacks."
+    made = []
+
+    class Counted(TrustRegion):
+        def __init__(self, f, y, x):
+            made.append(len(y))
+            super().__init__(f, y, x)
+
+    monkeypatch.setattr(rssr.linear, 'TrustRegion', Counted)
+    who = subjects([str(maps/'x2_linear_0.02.safetensors')])[3:]
+    together = sweep(who, small, tmp_path/'all', Setting(), (0., .01, .02, .05))
+    assert made == [2]
+    assert len(list((tmp_path/'all'/'jobs').glob('*.json'))) == 4
+    alone = [sweep(who, small, tmp_path/f'{e:g}', Setting(), (e,)) for e in (0., .01, .02, .05)]
+    assert made == [2]*4                  # without a radius nothing has to be found
+    assert together['psnr'].tolist() == pd.concat(alone)['psnr'].tolist()
+    more = sweep(who, small, tmp_path/'all', Setting(), (.02, .1))
+    assert made == [2]*5 and more['eps_rel'].tolist() == [.02]*2 + [.1]*2
 
 
 def test_no_attack_is_stronger_than_the_exact_worst_case(maps, small):
