@@ -269,8 +269,10 @@ def _print_verified(
     source: str,                 # what they were found from
 ) -> None:
     "Say of each figure whether it was found again. ValueError if one was not."
-    print(found.to_string(index=False))
-    checked = found[found['found'].notna()]
+    known = found['found'].notna()
+    shown = found.assign(agrees=found['agrees'].where(known, 'not checked'))
+    print(shown.to_string(index=False))
+    checked = found[known]
     if not checked['agrees'].all():
         raise ValueError(f'{path} is wrong: not all of its figures follow from its {source}')
     print(f'{len(checked)} of {len(found)} figures follow from the {source} of the document; '

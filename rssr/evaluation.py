@@ -38,7 +38,7 @@ from rssr.data import (
 )
 from .linear import Interpolation
 from .metrics import metrics
-from .models import Tiled, list_models, load_card, load_model, model_path
+from .models import Tiled, is_made, list_models, load_card, model_path
 from .operators import WHERE, ForwardOperator, degrade
 from .rows import check_apart, for_spreadsheet
 from .smoothing import Noise
@@ -49,6 +49,7 @@ from rssr.sweep import (
     Setting,
     Subject,
     case_of,
+    one_subject,
     subjects,
     summary,
     sweep,
@@ -159,24 +160,29 @@ def best_sigma_g(
     "The smoothing level with the best mean SSIM."
     return float(lines['sigma_g'].iloc[lines['ssim'].argmax()])
 
+def _as_trained(
+    model: str,                             # shipped name or path
+    setting: Setting,                       # all but the problem
+) -> Setting:                               # of the problem on its card
+    "What its photographs become."
+    card = load_card(model)
+    problem = card.get('config', {}).get('problem', '')
+    where = 'measurement' if problem else setting.where
+    return replace(setting, scale=card['scale'], problem=problem, where=where)
+
 def choose_sigma_g(
-    name: str,                              # model: shipped name or path
+    model: str,                             # shipped name, path, or file.py:function
     photos: Photographs | Crops,            # held-out photographs
     folder: str | Path,                     # of results
     eps_rel: float = .02,                   # radius at which to choose
     sigmas: Sequence[float] = SIGMAS,       # the thesis's 17 values
-    setting: Setting = Setting(),           # all but the scale, which is the model's
+    setting: Setting = Setting(),           # of your own also the problem; others have a card
     data: str = '',                         # what the photographs are called
 ) -> tuple[float, pd.DataFrame]:            # the best sigma_g by mean SSIM; rows, as from sweep
     "Smoothing level with the best SSIM under an attack on f."
-    f = load_model(name)
-    card = f.card
-    s = Subject(card['name'], f.folded().to(setting.device), tuple(sigmas),
-                sigma_f=card['sigma_f'], eps_train=card['eps_rel'])
-    problem = card.get('config', {}).get('problem', '')
-    where = 'measurement' if problem else setting.where
-    own = replace(setting, scale=card['scale'], problem=problem, where=where)
-    rows = sweep([s], photos, folder, own, (eps_rel,), data)
+    if not is_made(model): setting = _as_trained(model, setting)
+    s = one_subject(model, setting, sigmas)
+    rows = sweep([s], photos, folder, setting, (eps_rel,), data)
     return best_sigma_g(summary(rows)), rows
 
 # %% ../nbs/16_evaluation.ipynb #eb9f23cd
@@ -316,7 +322,7 @@ def _settings(
     "One for each set of attacks."
     sets = {name: attack_set(name, iterations, restarts, precision)
             for name in attack.replace(' ', '').split(',')}
-    common = replace(common, search=attack_set('search', iterations, restarts))
+    if 'search' in sets: common = replace(common, search=sets['search'])
     return {name: replace(common, attacks=attacks) for name, attacks in sets.items()}
 
 # %% ../nbs/16_evaluation.ipynb #6246b605
@@ -552,7 +558,7 @@ def note_sigma_g(
 # %% ../nbs/16_evaluation.ipynb #c14650b8
 #| code-fold: true
 def sigma_command(  # noqa: PLR0913 (a command: its parameters are its options)
-    model: str = 'x2_smoothing_0.1', # shipped name or .safetensors file
+    model: str = 'x2_smoothing_0.1', # shipped name, .safetensors file, or your file.py:function
     data: str = '',                  # folder it was trained on, of which the held-out ones are used
     eps_rel: float = 0.02,           # radius of the attack at which to choose
     attack_iterations: int = 10,     # gradient steps of the attack
@@ -562,10 +568,13 @@ def sigma_command(  # noqa: PLR0913 (a command: its parameters are its options)
     out: str = 'rssr_results',       # folder for sigma_g.csv and jobs
     device: str = 'cpu',             # cpu, cuda, mps, ...; auto: the best there is
     write: bool = False,             # note the choice on the card of the model
+    scale: int = 2,                  # of your own model: upsampling factor, 2 or 4
 ) -> None:
     "Choose the smoothing level sigma_g of a model by the SSIM of attacked, held-out photographs."
+    if write and is_made(model): raise ValueError(f'{model} has no card to write on: leave out '
+                                                  '--write, and give the level to save_smoothed')
     attacks = (Attack(ascent=Ascent(iterations=attack_iterations)),)
-    setting = Setting(k=k, attacks=attacks, seed=seed, device=check_device(device))
+    setting = Setting(scale, k=k, attacks=attacks, seed=seed, device=check_device(device))
     files = holdout(find_images(data, 'train'))[1] if data else None
     photos = open_photographs(files, images=images or (None if data else 4))
     label = f'{Path(data).resolve().name}, held out' if data else 'embedded'

@@ -135,8 +135,8 @@ def save_model(
 ) -> Path:                        # the weights file; the card lies beside it
     """Write weights and card, each atomically and to the last digit: a weight takes two bytes after
     `round_weights(model)`, one after `round_weights(model, 8)`, else four. OSError naming the file
-    when the disk is full or read-only, ValueError for a folded copy of a network, or another
-    ending than .safetensors."""
+    when the disk is full or read-only, ValueError for a folded copy of a network, a card that
+    lacks scale, sigma_f or eps_rel, or another ending than .safetensors."""
     path = Path(path)
     if path.suffix != '.safetensors':
         raise ValueError(f'{path} must end in .safetensors, or load_model will not know it')
@@ -147,6 +147,7 @@ def save_model(
     raw = save_safetensors(tensors)
     sha256 = hashlib.sha256(raw).hexdigest()
     card = card | dict(name=path.stem, architecture=_architecture(model), sha256=sha256)
+    _check_card(card)
     write_file(path, raw)
     write_file(path.with_suffix('.json'), (json.dumps(card, indent=1)+'\n').encode())
     return path
@@ -202,17 +203,25 @@ def _check_numbers(
     for key, value in numbers.items():
         if not isinstance(value, (int, float)): raise ValueError(f'{key}={value!r} is no number')
 
+def _check_card(
+    card: dict,                   # of a model
+) -> None:
+    "ValueError for one that does not tell what every chapter needs to know."
+    missing = {'architecture', 'sha256', 'scale', 'sigma_f', 'eps_rel'} - set(card)
+    if missing: raise ValueError(f'the card lacks {sorted(missing)}')
+    for key in ('architecture', 'config', 'sigma_g', 'smoothing'):
+        value = card.get(key, {})
+        if not isinstance(value, dict): raise ValueError(f'{key}={value!r} is no JSON object')
+    _check_numbers(card)
+
+# %% ../nbs/07_models.ipynb #e4c5521c
+#| code-fold: true
 def _read_card(
     path: Path,                   # of the card
 ) -> dict:                        # what it says
     "A card that tells what every chapter needs to know. ValueError or TypeError otherwise."
     card = json.loads(path.read_text())
-    missing = {'architecture', 'sha256', 'scale', 'sigma_f', 'eps_rel'} - set(card)
-    if missing: raise ValueError(f'it lacks {sorted(missing)}')
-    for key in ('architecture', 'config', 'sigma_g', 'smoothing'):
-        value = card.get(key, {})
-        if not isinstance(value, dict): raise ValueError(f'{key}={value!r} is no JSON object')
-    _check_numbers(card)
+    _check_card(card)
     if not str(card.setdefault('name', path.stem)).isprintable():
         raise ValueError(f"name={card['name']!r} cannot be printed on one line")
     card['name'] = str(card['name'])
@@ -279,7 +288,7 @@ def _check_owner(
     if kind is None: raise ValueError(f'{path} is of this library: leave model={given} out')
     if model is None:
         raise ValueError(f'{path} holds the weights of a {kind}, and a card runs no code: give '
-                         f'load_model(..., model={kind}(...)), or a command the file.py:function '
+                         f'model={kind}(...), or a command the file.py:function '
                          'that returns what it gives')
     if kind != given:
         raise ValueError(f'{path} holds the weights of a {kind}: give one of them, not a {given}')
@@ -571,7 +580,8 @@ def make_model(
 # %% ../nbs/07_models.ipynb #fb80864e
 def on_arrays(
     function: Callable[[np.ndarray], np.ndarray],    # (h, w, 3) in [0,1] to (H, W, 3)
-) -> Callable[[Tensor], Tensor]:                     # (N, 3, h, w) in pixels, for PixelModel
+    scale: int | None = None,                        # as of PixelModel
+) -> PixelModel:                                     # an estimator
     "A function of one image, float64, as a model of batches. It is given clipped pixels."
     def model(p: Tensor) -> Tensor:
         "Image by image."
@@ -579,7 +589,7 @@ def on_arrays(
         made = np.stack([function(image) for image in pixels])
         return torch.from_numpy(made).permute(0, 3, 1, 2).to(p)
 
-    return model
+    return PixelModel(model, scale)
 
 # %% ../nbs/07_models.ipynb #f947c166
 @torch.enable_grad()
@@ -603,7 +613,7 @@ def passes_gradient(
         raise ValueError(f'{name} fails on normalised images {tuple(y.shape)}: '
                          f'{type(e).__name__}: {e}. An estimator takes three colours and gives '
                          'three: wrap one of pixels in PixelModel, one of arrays in '
-                         'PixelModel(on_arrays(function))') from e
+                         'on_arrays(function)') from e
     if not isinstance(out, Tensor) or out.shape != x.shape:
         made = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
         raise ValueError(f'{name} makes {made} of {tuple(y.shape)}, not {tuple(x.shape)}: '

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from rssr.data import embedded_photographs
-from rssr.evaluation import evaluate
+from rssr.evaluation import SIGMAS, evaluate, rssr_sigma
 from rssr.models import load_model
 from rssr.smoothing import Noise, Smoothed, save_smoothed
 from rssr.sweep import read_results, subjects
@@ -37,7 +37,7 @@ def small(): return PixelModel(Espcn(), scale=2)
 def by_hand(image): return denoise_tv_chambolle(image, weight=.05, channel_axis=-1)
 
 
-def smooth(): return PixelModel(on_arrays(by_hand))
+def smooth(): return on_arrays(by_hand)
 
 
 def grey(): return torch.nn.Conv2d(1, 1, 3)
@@ -64,17 +64,17 @@ def mine(tmp_path) -> str:
 def test_they_stand_in_one_table(mine, tmp_path, capsys):
     "A network with gradients, a function of scikit-image without, and one of ours."
     evaluate(models=f'{mine}:small,{mine}:smooth,x2_standard', images=2, size=40, k=2,
-             eps_rel='0,0.05', attack='thesis,strongest', attack_iterations=40, sigma_g='0.1',
+             eps_rel='0,0.05', attack='thesis,strongest', attack_iterations=20, sigma_g='0.1',
              out=str(tmp_path/'out'))
     text = capsys.readouterr().out
-    assert text.count('mine.py:smooth passes no gradient: attacked by f 40 squares') == 1
+    assert text.count('mine.py:smooth passes no gradient: attacked by f 1000 squares') == 1
     assert 'mine.py:small passes no gradient' not in text
     assert re.search(r'\| mine.py:small +\| 0.1 +\|', text)
     rows = read_results(tmp_path/'out')
     attacked = rows[(rows['eps_rel'] > 0) & (rows['perturb'] == 'attack')]
     how = attacked.groupby('model')['attack'].unique().to_dict()
-    assert sorted(how['mine.py:smooth']) == ['f 40 squares',
-                                             'f 40 squares; g(4 fixed draws) 40 squares']
+    assert sorted(how['mine.py:smooth']) == ['f 1000 squares',       # gradient steps cut no search
+                                             'f 1000 squares; g(4 fixed draws) 250 squares']
     assert all('squares' not in text for text in how['mine.py:small'])
     network = rows[(rows['model'] == 'mine.py:smooth') & (rows['sigma_g'] == 0)]
     psnr = network.groupby('eps_rel')['psnr'].mean()
@@ -178,3 +178,16 @@ def test_a_saved_smoothed_one_is_measured_with_its_noise(tmp_path):
     file.write_text(f'from rssr.smoothing import load_smoothed\n'
                     f'def m(): return load_smoothed({str(path)!r})\n')
     assert subjects([f'{file}:m'])[3].sigma_gs == (0.,)   # a median, and no noise on top of it
+
+
+def test_a_smoothing_level_is_chosen_for_anybodys(mine, tmp_path, capsys):
+    "Which has no card that it could be written on."
+    quick = ['--model', f'{mine}:small', '--images', '2', '--k', '2', '--attack-iterations', '1',
+             '--scale', '4', '--out', str(tmp_path/'out')]
+    rssr_sigma(quick)
+    said = re.search(r'small: sigma_g = ([\d.]+), chosen', capsys.readouterr().out)
+    rows = read_results(tmp_path/'out')
+    assert set(rows['scale']) == {4} and len(rows) == 2*len(SIGMAS)
+    assert float(said[1]) == rows.groupby('sigma_g')['ssim'].mean().idxmax()
+    with pytest.raises(SystemExit): rssr_sigma([*quick, '--write'])
+    assert 'has no card to write on' in capsys.readouterr().err

@@ -430,7 +430,7 @@ FUNCTIONS = {  # what: how, given an empty folder; exception; words of its messa
         lambda t: write_file(text_file(t/'file')/'out'/'a', b''),
         OSError, ['file/out/a', 'another output folder']),
     'weights under /proc': (
-        lambda t: save_model(UNet(), '/proc/rssr/a.safetensors', {}),
+        lambda t: save_model(UNet(), '/proc/rssr/a.safetensors', CARD),
         OSError, ['/proc/rssr/a.safetensors', 'another output folder']),
 }
 
@@ -802,7 +802,7 @@ out, photograph, model = sys.argv[1:]
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)             # then a write beyond the limit
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))     # is an OSError, as on a full disk
 try:
-    save_model(UNet(), f'{out}/m.safetensors', {})
+    save_model(UNet(), f'{out}/m.safetensors', dict(scale=2, sigma_f=0., eps_rel=0.))
 except OSError as e:
     print(e)
 print(Photographs([photograph], cache=f'{out}/cache')[0].shape)
