@@ -1,0 +1,106 @@
+"Which cells a page shows folded: the filter of nbs/fold.lua, run on the cells of the book."
+import json
+import math
+from pathlib import Path
+
+import lupa
+import pytest
+
+NBS = Path('nbs')
+WIDE = 95                    # characters in a line of prose, at 1400 pixels
+PICTURE = 22                 # lines that a picture is high
+CODE_LINE = .75              # of a line of prose
+AROUND = 2                   # lines around an open cell
+
+
+@pytest.fixture(scope='module')
+def fold():
+    "From a cell's code and its options to what the filter says of it."
+    lua = lupa.LuaRuntime()
+    lua.execute((NBS/'fold.lua').read_text())
+    has = lua.eval('function(list, wanted) for _, one in ipairs(list) do '
+                   'if one == wanted then return true end end return false end')
+
+    def run(code, options=(), classes=('python', 'cell-code')):
+        classes = lua.table_from(classes)
+        classes['includes'] = has
+        attributes = lua.table_from(dict(options))
+        block = lua.table_from(dict(text=code, classes=classes, attributes=attributes))
+        lua.globals().CodeBlock(block)
+        return dict(attributes.items())
+    return run
+
+
+def options_of(source: str) -> dict[str, str]:
+    "What stands above the code of a cell."
+    lines = [line[2:] for line in source.splitlines() if line.startswith('#| ')]
+    pairs = (line.split(':', 1) for line in lines if ':' in line)
+    return {key.strip(): value.strip().strip('"') for key, value in pairs}
+
+
+def code_of(source: str) -> str:
+    return '\n'.join(line for line in source.splitlines() if not line.startswith('#|'))
+
+
+def height(output: dict) -> int:
+    "Lines that an output takes."
+    data = output.get('data', {})
+    if any(kind.startswith('image') for kind in data): return PICTURE
+    text = data.get('text/markdown', data.get('text/plain', output.get('text', '')))
+    return len(''.join(text).splitlines())
+
+
+def heights(path: Path, fold) -> tuple[float, float]:
+    "Of open code, and of the page, in lines."
+    code = page = 0.
+    for cell in json.loads(path.read_text())['cells']:
+        source = ''.join(cell['source'])
+        if cell['cell_type'] == 'markdown':
+            page += sum(max(1, math.ceil(len(line)/WIDE)) for line in source.splitlines())
+        if cell['cell_type'] != 'code' or '#| hide' in source: continue
+        page += sum(map(height, cell['outputs']))
+        options = options_of(source)
+        if options.get('echo') == 'false': continue
+        kept = {key: options[key] for key in ('code-fold', 'code-summary') if key in options}
+        lines = [line for line in code_of(source).splitlines() if line.strip()]
+        if not lines: continue
+        is_open = fold(code_of(source), kept)['code-fold'] != 'true'
+        tall = CODE_LINE*len(lines) + AROUND if is_open else 1
+        code += tall*is_open
+        page += tall
+    return code, page
+
+
+def test_less_than_a_quarter_of_the_book_is_open_code(fold):
+    chapters = [path for path in NBS.glob('*.ipynb') if path.stem != 'api']
+    code, page = map(sum, zip(*(heights(path, fold) for path in chapters)))
+    assert code < .25*page, f'{code/page:.1%} of the book is code that is not folded'
+
+
+@pytest.mark.parametrize(('code', 'folded', 'summary'), [
+    ('x = 1', 'show', 'Code'),
+    ('test_eq(f(1), 2)\n', 'true', 'Tests'),
+    ('assert f(1) == 2', 'true', 'Tests'),
+    ('reassert(f)', 'show', 'Code'),
+    ('def f():\n    "Half of it. Or more."\n    assert 1', 'show', '`f`: Half of it'),
+    ('def f(\n    x,   # a\n):\n    """Mean of `x*y` over\n    images. None."""', 'show',
+     r'`f`: Mean of \`x\*y\` over images'),
+    ('class _A:\n    "One."\ndef b(): "Two."\ndef _c(): "Three."', 'show', '`b`: Two'),
+    ('def _a(): "One."\ndef _b(): "Two."', 'show', '`_a`, `_b`: One'),
+    ('def ab(): "One."\ndef a(): "Two."', 'show', '`ab`, `a`: One'),
+    ('def a(): return 1\n', 'show', '`a`'),
+    ('x = 1\n'*30, 'true', 'Code'),
+])
+def test_what_stands_on_a_cell(fold, code, folded, summary):
+    assert fold(code) == {'code-fold': folded, 'code-summary': summary}
+
+
+def test_a_cell_decides_for_itself(fold):
+    assert fold('x = 1\n'*30, {'code-fold': 'show'})['code-fold'] == 'show'
+    said = {'code-fold': 'true', 'code-summary': 'Imports'}
+    assert fold('import os', said) == said
+    assert fold('x = 1', {'code-fold': 'false'}) == {'code-fold': 'false'}
+
+
+def test_code_that_is_no_cell_stays(fold):
+    assert fold('pip install', classes=('sh',)) == {}
