@@ -580,7 +580,7 @@ def make_model(
 # %% ../nbs/07_models.ipynb #fb80864e
 def on_arrays(
     function: Callable[[np.ndarray], np.ndarray],    # (h, w, 3) in [0,1] to (H, W, 3)
-    scale: int | None = None,                        # as of PixelModel
+    scale: int | None = None,                        # upsampling factor, if the size changes
 ) -> PixelModel:                                     # an estimator
     "A function of one image, float64, as a model of batches. It is given clipped pixels."
     def model(p: Tensor) -> Tensor:

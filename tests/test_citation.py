@@ -37,7 +37,10 @@ def test_the_citation_agrees_with_the_project() -> None:
     citation = read_yaml('CITATION.cff')
     assert {name: citation[name] for name in expected} == expected
     assert citation['message']
-    assert read_yaml('_quarto.yml')['book']['repo-url'] == settings['git_url']
+    book = read_yaml('_quarto.yml')['book']
+    assert book['repo-url'] == settings['git_url']
+    assert book['site-url'] == expected['url']
+    assert book['page-footer']['left'].startswith(f'rssr {settings["version"]}, ')
 
 
 def test_the_citation_names_the_thesis() -> None:

@@ -1,6 +1,7 @@
-"Which cells a page shows folded: the filter of nbs/fold.lua, run on the cells of the book."
+"The filters of the pages: which cells are folded, and the links above a chapter."
 import json
 import math
+from configparser import ConfigParser
 from pathlib import Path
 
 import lupa
@@ -104,3 +105,53 @@ def test_a_cell_decides_for_itself(fold):
 
 def test_code_that_is_no_cell_stays(fold):
     assert fold('pip install', classes=('sh',)) == {}
+
+
+# ---------------------------------------------------------------- the line above each chapter
+
+@pytest.fixture
+def links():
+    "From the name of a file to the blocks that the filter puts first."
+    lua = lupa.LuaRuntime()
+    lua.execute('''
+        pandoc = {
+            Link = function(text, target) return {text = text, target = target} end,
+            Str = function(text) return {text = text} end,
+            Para = function(inlines) return inlines end,
+            Attr = function(id, classes) return classes end,
+            Div = function(blocks, classes) return {inlines = blocks[1], classes = classes} end,
+        }
+        quarto = {doc = {}}''')
+    lua.execute((NBS/'links.lua').read_text())
+
+    def run(path):
+        lua.execute(f'quarto.doc.input_file = {json.dumps(path)}')
+        blocks = lua.eval('{insert = function(list, at, block) table.insert(list, at, block) end}')
+        lua.globals().Pandoc(lua.table_from(dict(blocks=blocks)))
+        return blocks[1]
+    return run
+
+
+def test_each_chapter_links_to_its_notebook(links):
+    first = links('/home/me/rssr/_proc/08_attacks.ipynb')
+    colab, _, file = first['inlines'].values()
+    assert colab['target'] == ('https://colab.research.google.com/github/rssr/rssr/blob/main/nbs/'
+                               '08_attacks.ipynb')
+    assert file['target'] == 'https://github.com/rssr/rssr/raw/main/nbs/08_attacks.ipynb'
+    assert links('/home/me/rssr/_proc/references.qmd') is None
+
+
+def test_where_they_lead_the_book_is_fetched():
+    "The same cell below each title: without it a chapter would find neither package nor figures."
+    settings = ConfigParser()
+    settings.read('settings.ini')
+    user, repository = settings['DEFAULT']['user'], settings['DEFAULT']['repo']
+    found = set()
+    for path in NBS.glob('*.ipynb'):
+        cells = json.loads(path.read_text())['cells']
+        title = next(i for i, cell in enumerate(cells) if ''.join(cell['source']).startswith('# '))
+        found.add(''.join(cells[title + 1]['source']))
+    setup, = found
+    assert setup.startswith('#| hide') and "if 'google.colab' in sys.modules:" in setup
+    assert f'git clone -q --depth 1 https://github.com/{user}/{repository} &&' in setup
+    assert f'pip install -q ./{repository}' in setup and f"'cd', '-q {repository}/nbs'" in setup
