@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['HEADLINE', 'LINEAR', 'LIFTED', 'IDENTITY', 'COLUMNS', 'FLOOR', 'TRANSFER', 'DRAWS', 'OWN', 'Subject', 'subjects',
-           'one_subject', 'Setting', 'setting_for', 'perturbed', 'read_results', 'write_results', 'generators', 'Worst',
+           'Setting', 'one_subject', 'setting_for', 'perturbed', 'read_results', 'write_results', 'generators', 'Worst',
            'Case', 'worst_inputs', 'case_of', 'sweep', 'summary', 'at_worst']
 
 # %% ../nbs/15_sweep.ipynb #b702b5d2
@@ -236,16 +236,6 @@ def subjects(
         else: found += _of_model(model, name, device, sigma_gs)
     return found
 
-def one_subject(
-    model: str,                           # shipped name, path, or file.py:function
-    setting: 'Setting',                   # problem and device
-    sigma_gs: Sequence[float],            # its smoothing levels; 0 is the model itself
-) -> Subject:
-    "A model alone, at these levels. ValueError as subjects."
-    found = subjects([model], setting.scale, setting.device, None, setting.problem)
-    own = next(s for s in found if s.name == _own_name(model))
-    return replace(own, sigma_gs=tuple(sigma_gs))
-
 # %% ../nbs/15_sweep.ipynb #35d641b0
 #| code-fold: true
 def _check_whole(
@@ -301,6 +291,17 @@ class Setting:
     ) -> Threat:
         "What the adversary may do at this radius."
         return Threat(eps_rel, self.norm, self.where)
+
+# %% ../nbs/15_sweep.ipynb #5a1c0b7e
+def one_subject(
+    model: str,                           # shipped name, path, or file.py:function
+    setting: Setting,                     # problem and device
+    sigma_gs: Sequence[float],            # its smoothing levels; 0 is the model itself
+) -> Subject:
+    "A model alone, at these levels. ValueError as subjects."
+    found = subjects([model], setting.scale, setting.device, None, setting.problem)
+    own = next(s for s in found if s.name == _own_name(model))
+    return replace(own, sigma_gs=tuple(sigma_gs))
 
 # %% ../nbs/15_sweep.ipynb #852dae54
 def setting_for(

@@ -152,6 +152,7 @@ def test_where_they_lead_the_book_is_fetched():
         title = next(i for i, cell in enumerate(cells) if ''.join(cell['source']).startswith('# '))
         found.add(''.join(cells[title + 1]['source']))
     setup, = found
-    assert setup.startswith('#| hide') and "if 'google.colab' in sys.modules:" in setup
+    assert setup.startswith('#| hide\n#| eval: false\n')
+    assert "if 'google.colab' in sys.modules:" in setup
     assert f'git clone -q --depth 1 https://github.com/{user}/{repository} &&' in setup
     assert f'pip install -q ./{repository}' in setup and f"'cd', '-q {repository}/nbs'" in setup

@@ -1,0 +1,124 @@
+"""The rendered book, measured in a browser:
+
+    python -m tools.site _docs [--pages sweep,index]
+
+A line a page, at 1400 pixels and at 390: what share of its height is code that is not folded, what
+is cut at the right without being able to scroll, what is wider than the window, and what it asks
+for from elsewhere."""
+from __future__ import annotations
+
+import argparse
+import functools
+import http.server
+import os
+import shutil
+import threading
+from pathlib import Path
+from typing import Any, NamedTuple
+
+WINDOWS = (1400, 390)      # pixels
+NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')
+FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
+# in the page: heights in pixels, and how many outputs hide a part of a line
+SCRIPT = '''() => {
+    const main = document.querySelector('main');
+    const height = one => one.getBoundingClientRect().height;
+    const seen = one => one.checkVisibility() && height(one) > 0;
+    const all = (selector, of) => [...of.querySelectorAll(selector)].filter(seen);
+    const code = all('div.sourceCode', main).filter(one => !one.closest('details:not([open])'));
+    const pictures = all('figure img, .cell-output-display > img, canvas, .chart svg', main);
+    const hidden = all('pre, table, math', main).filter(one =>
+        one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).overflowX === 'hidden');
+    const total = list => list.reduce((sum, one) => sum + height(one), 0);
+    return {
+        height: height(main), code: total(code), pictures: total(pictures), cut: hidden.length,
+        folded: main.querySelectorAll('details.code-fold:not([open])').length,
+        wide: document.documentElement.scrollWidth > window.innerWidth,
+    };
+}'''
+
+
+class Page(NamedTuple):
+    "What was found of one."
+    name: str
+    height: float          # of what is read, at 1400 pixels
+    code: float            # of its code that is not folded
+    pictures: float        # of its pictures
+    folded: int            # cells
+    cut: int               # outputs that hide a part
+    wide: tuple[int, ...]  # windows that it is wider than
+    elsewhere: int         # addresses of others that it asks for
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    "Files of a folder, without a word."
+    def log_message(self, format: str, *args: Any) -> None: pass
+
+
+def served(
+    folder: Path,          # of the site
+) -> http.server.ThreadingHTTPServer:
+    "On this machine, until the process ends."
+    handler = functools.partial(Quiet, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def measured(
+    browser: Any,          # of playwright
+    root: str,             # address of the site
+    name: str,             # of a page, without .html
+) -> Page:
+    "One page, in each window."
+    found, wide, asked = {}, [], set()
+    for width in WINDOWS:
+        page = browser.new_page(viewport=dict(width=width, height=1000))
+        page.on('request', lambda request: asked.add(request.url))
+        page.goto(f'{root}/{name}.html', wait_until='domcontentloaded')
+        page.wait_for_timeout(1500)
+        seen = page.evaluate(SCRIPT)
+        if width == WINDOWS[0]: found = seen
+        if seen['wide']: wide.append(width)
+        page.close()
+    others = [url for url in asked if not url.startswith((root, 'data:', 'blob:'))]
+    return Page(name, found['height'], found['code'], found['pictures'], found['folded'],
+                found['cut'], tuple(wide), len(others))
+
+
+def told(
+    pages: list[Page],     # of the site
+) -> str:
+    "As a table."
+    lines = [f'{"page":16} {"height":>7} {"code":>5} {"pictures":>8} {"folded":>6} {"cut":>4} '
+             f'{"elsewhere":>9}  wider than']
+    def over_all(what: str) -> int: return sum(round(getattr(page, what)) for page in pages)
+    total = Page('all', over_all('height'), over_all('code'), over_all('pictures'),
+                 over_all('folded'), over_all('cut'), (), max(page.elsewhere for page in pages))
+    for page in [*pages, total]:
+        wide = ', '.join(map(str, page.wide))
+        lines.append(f'{page.name:16} {page.height:7.0f} {page.code/page.height:5.0%} '
+                     f'{page.pictures/page.height:8.0%} {page.folded:6} {page.cut:4} '
+                     f'{page.elsewhere:9}  {wide}'.rstrip())
+    return '\n'.join(lines)
+
+
+def main(argv: list[str] | None = None) -> None:
+    "Measure the pages that the command line asks for."
+    from playwright.sync_api import sync_playwright
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('site', type=Path, help='folder with index.html')
+    parser.add_argument('--pages', default='', help='names without .html; all by default')
+    args = parser.parse_args(argv)
+    # short files lead from old addresses to new ones
+    there = [path.stem for path in sorted(args.site.glob('*.html')) if path.stat().st_size > 20_000]
+    root = f'http://127.0.0.1:{served(args.site).server_port}'
+    path = os.environ.get('RSSR_BROWSER') or next(filter(None, map(shutil.which, NAMES)), None)
+    with sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=path, args=FLAGS)
+        names = args.pages.split(',') if args.pages else there
+        print(told([measured(browser, root, name) for name in names]))
+        browser.close()
+
+
+if __name__ == '__main__': main()
