@@ -421,6 +421,7 @@ def board_table(
         rows.append([one.name, one.authors, *cells])
     return rows
 
+# %% ../nbs/32_board.ipynb #7d0b2c41
 def board_figure(
     entered: Sequence[Entry],     # of one problem and threat, measured
 ) -> Figure:
