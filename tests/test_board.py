@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from rssr.board import (
+    BAR,
     Rules,
     board_figure,
     board_table,
@@ -101,15 +102,53 @@ def test_a_better_certificate_in_the_rows_alone_is_seen(mine):
     assert wrong(check_files(read_entry(mine), FEW).table).startswith('certificate of')
 
 
-@pytest.mark.parametrize('lost', ['rows', 'document'])
-def test_what_is_left_out_is_seen(mine, lost):
-    if lost == 'document':
-        min((mine/'certified'/'documents').glob('*.json')).unlink()
-        assert wrong(check_files(read_entry(mine), FEW).table) == 'certificates'
-        return
-    path = mine/'attacked'/'rows.csv'
-    pd.read_csv(path).iloc[1:].to_csv(path, index=False)
-    assert wrong(check_files(read_entry(mine), FEW).table) == 'rows'
+def with_rows(folder: Path, changed) -> None:
+    "Other rows than were measured."
+    path = folder/'rows.csv'
+    changed(pd.read_csv(path)).to_csv(path, index=False)
+
+
+def of_bar(folder: Path) -> int:
+    "The run that the linear map's rows belong to, at the largest radius."
+    runs = pd.read_csv(folder/'runs.csv')
+    return runs.loc[runs['model'] == BAR].sort_values('eps_rel')['run'].iloc[-1]
+
+
+def test_a_lower_bar_is_seen(mine):
+    run = of_bar(mine/'attacked')
+    with_rows(mine/'attacked', lambda rows: rows.assign(
+        psnr=rows['psnr'] - (rows['run'] == run)))
+    assert wrong(check_entry(read_entry(mine), FEW)) == 'the linear map at its worst'
+
+
+def test_a_lower_certificate_of_the_bar_is_seen(mine):
+    with_rows(mine/'certified', lambda rows: rows.assign(
+        psnr=rows['psnr'] - (rows['method'] == 'B0 learned')))
+    assert wrong(check_entry(read_entry(mine), FEW)) == 'certificates of the linear map'
+
+
+def test_what_is_left_out_is_seen(mine):
+    with_rows(mine/'attacked', lambda rows: rows.iloc[1:])
+    assert wrong(check_files(read_entry(mine), FEW).table) == 'rows of the entry'
+
+
+def test_another_photograph_is_seen(mine):
+    with_rows(mine/'attacked', lambda rows: rows.replace(rows['content'].iloc[0], '0'*16))
+    assert wrong(check_files(read_entry(mine), FEW).table) == (
+        'rows of the entry; rows of the linear map')
+
+
+def test_a_document_that_is_gone_is_seen(mine):
+    first, *others = sorted((mine/'certified'/'documents').glob('*.json'))
+    first.unlink()
+    assert wrong(check_files(read_entry(mine), FEW).table) == 'certificates'
+    for path in others: path.unlink()
+    assert wrong(check_entry(read_entry(mine), FEW)) == 'certificates'
+
+
+def test_a_certificate_without_its_row_is_seen(mine):
+    with_rows(mine/'certified', lambda rows: rows[rows['eps_rel'] < .002])
+    assert 'certificate of' in wrong(check_files(read_entry(mine), FEW).table)
 
 
 def test_another_network_is_seen(mine):
@@ -128,7 +167,8 @@ def test_other_rules_are_seen(mine):
 
 @pytest.mark.parametrize(('said', 'error'), [
     (dict(problem='x0'), 'x0'), (dict(where='output'), 'output'), (dict(sigma=-1.), 'sigma'),
-    (dict(sigma='much'), "sigma is 'much'"), (dict(colour='red'), "'colour' is unknown"),
+    (dict(sigma='much'), "sigma is 'much'"), (dict(name=BAR), 'that of the bar'),
+    (dict(colour='red'), "'colour' is unknown"),
 ])
 def test_what_cannot_be_meant_names_the_file(mine, said, error):
     change(mine, **said)
