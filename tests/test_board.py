@@ -23,7 +23,7 @@ from rssr.board import (
 )
 
 TEMPLATE = Path('submissions/template')
-FEW = Rules(photographs=3, eps_rels=(0., .001, .02), iterations=2, k=4, certified=2, n=64)
+FEW = Rules(photographs=2, eps_rels=(0., .001, .02), iterations=2, k=4, certified=1, n=64)
 
 
 @pytest.fixture(scope='module')
