@@ -193,7 +193,8 @@ class Table(NamedTuple):
         ssim = self.evidence.said.loc[self.scale]['ssim'].unstack()[eps_rel]
         wanted = float(ssim.filter(like='smoothing').idxmax().split()[1])
         there = [what for what in networks_of(self.scale, self.kind) if 'smoothing' in what]
-        return min(there, key=lambda what: abs(np.log(float(what.split()[1])/wanted)))
+        def distance(what: str) -> float: return abs(np.log(float(what.split()[1])/wanted))
+        return min(there, key=distance, default=f'smoothing {wanted:g}')
 
 TABLES = (('thesis', 'thesis'), ('thesis', 'strongest'), ('residual', 'strongest'))
 
