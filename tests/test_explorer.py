@@ -19,6 +19,7 @@ from rssr.metrics import metrics
 from rssr.units import normalise
 from tests.test_playground import browser  # noqa: F401
 from tools.explorer import ERROR_SHOWN, PHOTOGRAPHS, RADII, SIDE, Shown, estimators
+from tools.site import Quiet
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 FOLDER = Path('nbs/explorer')
@@ -29,10 +30,8 @@ PAGE = '''<!doctype html><html lang="en"><meta charset="utf-8"><title>explorer</
 <script src="explorer.js" defer></script></html>'''
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    "Files of a folder, without a word."
-    def log_message(self, format, *args): pass
-
+class WithPage(Quiet):
+    "Files of a folder, and the page."
     def do_GET(self):
         if self.path != '/page.html': return super().do_GET()
         self.send_response(200)
@@ -44,7 +43,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture(scope='module')
 def address():
     "Where the page is."
-    handler = functools.partial(Quiet, directory=str(FOLDER))
+    handler = functools.partial(WithPage, directory=str(FOLDER))
     server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f'http://127.0.0.1:{server.server_port}/page.html'
@@ -131,6 +130,27 @@ def test_the_pictures_are_those_that_were_measured(page, choice):
     rms = (change - 128).std()
     assert rms < .5 if not choice['radius'] else 12 < rms < 35
     assert np.abs(given - truth).mean() < 30
+
+
+def tile(name, row, column):
+    "A picture of a sheet, decoded by another library."
+    whole = np.asarray(Image.open(FOLDER/f'{name}.webp').convert('RGB')).astype(float)
+    return whole[row*SIDE:(row + 1)*SIDE, column*SIDE:(column + 1)*SIDE]
+
+
+@pytest.mark.parametrize('kind', ['attack', 'noise'])
+@pytest.mark.parametrize('estimator', ['nothing', 'linear', 'noise', 'adversarial'])
+def test_each_choice_shows_its_own_pictures(page, estimator, kind):
+    choose(page, photograph='eye', operator='x2', estimator=estimator, radius=5, kind=kind)
+    keys = [one.key for one in estimators(2)]
+    outputs = [(key, kind) for key in keys for kind in ('attack', 'noise')]
+    changes = [one for one in outputs if one[1] == 'attack' or one[0] == 'nothing']
+    whose = estimator if kind == 'attack' else 'nothing'       # the same noise for everybody
+    for number, name, row, column in [
+        (3, 'eye_x2_outputs', outputs.index((estimator, kind)), 5),
+        (2, 'eye_x2_changes', changes.index((whose, kind)), 4),
+    ]:
+        assert np.abs(picture(page, number) - tile(name, row, column)).mean() < 1
 
 
 def test_keys_move_the_radius(page):

@@ -4,7 +4,7 @@
 
 Attacks and smooths the shipped models on three photographs, and writes into `nbs/explorer` what
 `explorer.js` shows: `values.json`, and two sheets of pictures for each photograph and operator.
-About ten minutes on 2 CPU cores."""
+About 25 minutes of one CPU core."""
 from __future__ import annotations
 
 import argparse
