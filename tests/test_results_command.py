@@ -1,5 +1,5 @@
 """The command that computes the folders of nbs/results, on small crops, and what it rests on."""
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from rssr.units import is_split
 from tools.results import certificates
 from tools.results.source import Source
 from tools.results.speed import Speed
-from tools.results.tables import STRONGEST, Folder
+from tools.results.tables import STRONGEST, Folder, set_aside
 
 SIZE = 32                                        # of the crops
 SMOOTHED = {2: {.0005: 64}, 4: {.002: 64}}       # draws
@@ -79,6 +79,28 @@ def test_a_table_is_made_once_and_its_time_foretold(source: Small) -> None:
     assert all(name.endswith('bfloat16') for name in named)
     lines = pd.DataFrame(dict(attack=['; '.join(named), 'another', '']))
     assert len(rows_of_attack(lines, 'strongest')) == 2
+
+
+def test_an_unfinished_table_goes_on_from_what_was_set_aside(
+    source: Small,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing is measured again, and the folder of tables has whole ones only."""
+    table = Folder('x2_thesis', lambda source: crops(0, 9), Setting(attacks=()),
+                   ((),), ['x2_linear_0.02'], (0., .02))
+    half = replace(table, eps_rels=(0.,))
+    with monkeypatch.context() as stopped:
+        stopped.setattr('tools.results.tables.finish', lambda *_: None)
+        half.compute(source)
+    assert set_aside(source) == ['x2_thesis'] and set_aside(source) == []
+    packed = {f'begun/x2_thesis/{name}.csv' for name in ('rows', 'runs')}
+    assert set(texts(source.results)) == packed
+    before = read_results(source.begun('x2_thesis'))
+    table.compute(source)
+    assert set(texts(source.results)) == {'x2_thesis/rows.csv', 'x2_thesis/runs.csv'}
+    rows = read_results(source.results/'x2_thesis')
+    assert len(rows) == 2*len(before)
+    assert before['seconds'].isin(rows['seconds']).all()
 
 
 def test_a_part_that_is_done_is_done(source: Small, tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """Every folder of nbs/results again, from the shipped models:
 
     python -m tools.results IMAGENET_SAMPLE [--device cuda] [--only embedded,...] [--how-long]
+    python -m tools.results IMAGENET_SAMPLE --set-aside
 
-Photographs that are measured already are not measured again, so an interrupted run goes on.
+Photographs that are measured already are not measured again, so an interrupted run goes on. What
+is there of a folder that is not whole yet lies under begun, where no table reads it; --set-aside
+packs it into two files, to be committed.
 A finished folder keeps what was asked for and nothing else: rows of an older way of drawing, of
 older networks or of an older version go. Hours on 2 CPU cores.
 """
@@ -24,7 +27,7 @@ from tools.results.certificates import (
 )
 from tools.results.source import Source
 from tools.results.speed import measured_speed
-from tools.results.tables import SWEEPS, sigma_g
+from tools.results.tables import SWEEPS, set_aside, sigma_g
 from tools.results.trainings import average, linear, start
 
 OTHERS = (certificates_compared, looks, front, certificates_attacked, start, average, linear,
@@ -55,6 +58,7 @@ def parser_of(
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--only', default=','.join(names), help='some of the default')
     parser.add_argument('--how-long', action='store_true', help='predict the sweeps, and end')
+    parser.add_argument('--set-aside', action='store_true', help='pack unfinished sweeps, and end')
     return parser
 
 
@@ -79,6 +83,9 @@ def main(argv: list[str] | None = None) -> None:
     wanted = args.only.split(',')
     if unknown := set(wanted) - set(names): parser.error(f'no part {unknown.pop()}: {names}')
     source = Source(args.data, args.device, f'{args.data.resolve().name}/val')
+    if args.set_aside:
+        print('set aside:', *set_aside(source))
+        return
     sweeps = [part for part in SWEEPS if part.__name__ in wanted]
     if sweeps: say_how_long(source, sweeps)
     if not args.how_long: compute(source, wanted)

@@ -58,10 +58,10 @@ def fresh(source: Source) -> None:
         found = []
         for eps_rel in RADII:
             who = beside_the_bar(scale, eps_rel, source.device)
-            found.append(sweep(who, photos, source.results/name, setting, (eps_rel,), source.label))
+            found.append(sweep(who, photos, source.begun(name), setting, (eps_rel,), source.label))
             networks = [s for s in who if s.name.startswith(f'x{scale}_refined')]
             clipped = replace(setting, attacks=CLIPPED)
-            args = (source.results/name, clipped, (eps_rel,), source.label)
+            args = (source.begun(name), clipped, (eps_rel,), source.label)
             found.append(sweep(networks, photos, *args))
         identity = ['model', 'weights', 'eps_rel', 'attack', 'content']
         finish(source, name, pd.concat(found).drop_duplicates(identity), write_results)

@@ -76,7 +76,7 @@ def certificates_compared(source: Source) -> None:
     found = []
     for who, methods, eps_rels in asked:
         terms = Terms(methods, eps_rels, 2000, precision='bfloat16', device=source.device)
-        folder = source.results/'certificates_compared'
+        folder = source.begun('certificates_compared')
         found.append(certify_photographs(who, photos, folder, terms, source.label))
     rows = pd.concat(found).drop_duplicates(CERTIFIED)
     finish(source, 'certificates_compared', rows, write_certificates)
@@ -90,7 +90,7 @@ def looks(source: Source) -> None:
         radius = GRID[name].certified
         terms = Terms(
             ('B7',), (radius,), 8000, precision='bfloat16', device=source.device, looks=4)
-        found.append(certify_photographs(name, photos, source.results/'looks', terms, source.label))
+        found.append(certify_photographs(name, photos, source.begun('looks'), terms, source.label))
     finish(source, 'looks', pd.concat(found).drop_duplicates(CERTIFIED), write_certificates)
 
 
@@ -144,10 +144,10 @@ def smoothed_at(
         terms = Terms(('B7',), (ALWAYS, eps_rel), n, precision='bfloat16', device=source.device)
         photos = source.fresh(SIXTY)
         model = smoothed_name(scale, eps_rel)
-        rows = certify_photographs(model, photos, source.results/name, terms, source.label)
+        rows = certify_photographs(model, photos, source.begun(name), terms, source.label)
         found.append(rows)
     together = pd.concat(found).drop_duplicates(CERTIFIED)
-    keep_estimates(together, source.results/name/'documents', source.results/f'{name}_infinite.csv')
+    keep_estimates(together, source.begun(name)/'documents', source.results/f'{name}_infinite.csv')
     finish(source, name, together, write_certificates)
 
 
@@ -196,7 +196,7 @@ def front(source: Source) -> None:
         terms = Terms(('B7',), (ALWAYS, *own), 2000, precision='bfloat16', device=source.device)
         for eps_rel in own:
             name = smoothed_name(scale, eps_rel)
-            found.append(certify_photographs(name, photos, source.results/'front', terms, HELD_OUT))
+            found.append(certify_photographs(name, photos, source.begun('front'), terms, HELD_OUT))
     finish(source, 'front', pd.concat(found).drop_duplicates(CERTIFIED), write_certificates)
 
 

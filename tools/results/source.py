@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +27,13 @@ class Source:
     device: str   # cpu, cuda, ...
     label: str = 'imagenet-sample/val'    # what its photographs for validation are called
     results: Path = RESULTS               # folder of all results
+
+    def begun(self, name: str) -> Path:
+        "Where a folder is made, on top of the rows that it has; no table reads from there."
+        folder = self.results/'begun'/name
+        if not folder.exists() and (self.results/name).exists():
+            shutil.copytree(self.results/name, folder)
+        return folder
 
     def val(self, images: int) -> Photographs | Crops:
         "So many photographs that nothing was chosen on, evenly spread."
@@ -66,5 +74,6 @@ def finish(
 ) -> None:
     "Keep what was asked for, in the form for publishing."
     write(rows, source.results/name)
-    shutil.rmtree(source.results/name/'jobs')
-    shutil.rmtree(source.results/name/'documents', ignore_errors=True)    # of certificates alone
+    begun = source.begun(name)
+    shutil.rmtree(begun)
+    with suppress(OSError): begun.parent.rmdir()      # another folder may be on its way

@@ -1,6 +1,7 @@
 "The tables: who is attacked how, on which photographs."
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,7 @@ from rssr.sweep import (
     HEADLINE,
     Setting,
     Subject,
+    read_results,
     subjects,
     sweep,
     write_results,
@@ -56,7 +58,7 @@ class Folder:
         "Measure what is missing, and keep what was asked for."
         found = []
         for setting in self.settings(source):
-            args = (self.photos(source), source.results/self.name, setting, self.eps_rels)
+            args = (self.photos(source), source.begun(self.name), setting, self.eps_rels)
             found.append(sweep(self.who(source), *args, self.label or source.label))
         identity = ['model', 'weights', 'eps_rel', 'attack', 'sigma_g', 'content']
         finish(source, self.name, pd.concat(found).drop_duplicates(identity), write_results)
@@ -132,14 +134,14 @@ def sigma_g(source: Source) -> None:
     short = replace(setting, k=16)
     once, anew = [], []
     for name in [name for name in list_models() if chosen_for(name)]:
-        best, rows = choose_sigma_g(name, photos, source.results/'sigma_g', setting=setting,
+        best, rows = choose_sigma_g(name, photos, source.begun('sigma_g'), setting=setting,
                                     data=HELD_OUT)
         once.append(rows)
         note_sigma_g(name, dict(chosen=best, eps_rel=.02, by='ssim', data=HELD_OUT, n=16, k=50,
                                 attack_iterations=10, seed=0))
         if family(name) != 'thesis': continue
         for eps_rel in (*RADII, .035):
-            anew.append(choose_sigma_g(name, few, source.results/'sigma_g_by_radius', eps_rel,
+            anew.append(choose_sigma_g(name, few, source.begun('sigma_g_by_radius'), eps_rel,
                                        setting=short, data=HELD_OUT)[1])
     finish(source, 'sigma_g', pd.concat(once), write_results)
     finish(source, 'sigma_g_by_radius', pd.concat(anew), write_results)
@@ -150,3 +152,14 @@ def chosen_for(
 ) -> bool:
     "Whether it is smoothed at a level that is chosen."
     return bool(GRID[name].sigma_f) and family(name) in ('thesis', 'residual')
+
+
+def set_aside(source: Source) -> list[str]:
+    "Rows of folders that are not whole yet, as csv: to be kept, and to go on from elsewhere."
+    swept = ['sigma_g', 'sigma_g_by_radius', *(folder.name for part in SWEEPS for folder in part())]
+    found = [name for name in swept if (source.results/'begun'/name/'jobs').exists()]
+    for name in found:
+        folder = source.begun(name)
+        write_results(read_results(folder), folder)
+        shutil.rmtree(folder/'jobs')
+    return found
