@@ -99,6 +99,8 @@ INDEX = [
         DRAWN,
     ),
     code('#| hide\nsecret()', DRAWN),
+    text('<!-- not in README -->\nRead on the site alone.'),
+    code("#| readme: false\nprint('on the site alone')", printed('on the site alone')),
     code("#| slow\nprint('two')", printed('two\n')),
     code(
         '#| label: tbl-x\n#| tbl-cap: "Rows, after @cohen2019"\ntable',

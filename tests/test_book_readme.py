@@ -7,6 +7,7 @@ import pytest
 from book_sample import text, write_book, write_index
 
 from tools.book.__main__ import main
+from tools.book.readme import LONGEST
 
 Capture = pytest.CaptureFixture[str]
 
@@ -36,7 +37,8 @@ SHOWN = [
     "```python\nprint('two')\n```\n\n```text\ntwo\n```",
     '| a |\n|---|\n| [b](nbs/00_background.ipynb) |\n\n*Rows, after Cohen et al. (2019)*\n',
 ]
-LEFT_OUT = ['skip_exec', 'aliases', '#|', 'plot()', 'secret', '{#', ':::', '<object>']
+LEFT_OUT = ['on the site alone', 'skip_exec', 'aliases', '#|', 'plot()', 'secret', '{#', ':::',
+            '<object>']
 
 
 def test_readme_reads_as_github(book: Path) -> None:
@@ -60,6 +62,18 @@ def test_readme_check_notices_a_drift(book: Path, capsys: Capture) -> None:
     (book / 'README.md').write_text('edited by hand')
     assert readme(book, '--check') == 1
     assert capsys.readouterr().out.startswith('README.md: differs from nbs/index.ipynb')
+
+
+def test_readme_stays_short(book: Path, capsys: Capture) -> None:
+    """A page too long to be read is found; what only the site shows does not count."""
+    long = '\n'.join(['A line.']*LONGEST)
+    write_index(book, [text('# T'), text(f'<!-- not in README -->\n{long}')])
+    assert readme(book) == readme(book, '--check') == 0
+    write_index(book, [text('# T'), text(long)])
+    readme(book)
+    capsys.readouterr()
+    assert readme(book, '--check') == 1
+    assert capsys.readouterr().out.startswith(f'README.md: {LONGEST + 4} lines, at most')
 
 
 def test_readme_drops_images_that_it_does_not_show(book: Path, capsys: Capture) -> None:

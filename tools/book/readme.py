@@ -16,6 +16,8 @@ IMAGE_SUFFIX = {'image/png': 'png', 'image/jpeg': 'jpg', 'image/svg+xml': 'svg'}
 FRONT_MATTER = re.compile(r'^(title|description):\s*(.+?)\s*$', re.MULTILINE)
 TITLE_CELL = re.compile(r'\s*# ')
 TITLE_KEY = re.compile(r'^-\s+\S.*:.*\n?', re.MULTILINE)  # - aliases: [old.html]
+LONGEST = 150  # lines of README.md; the rest is on the site
+SITE_ONLY = '<!-- not in README -->\n'  # begins a cell of text; one of code says readme: false
 TERMINAL_COLOUR = re.compile(r'\x1b\[[\d;]*[A-Za-z]')
 
 
@@ -26,7 +28,7 @@ class Readme:
         self.github = GitHub(read_bibliography(root / 'nbs' / 'refs.bib'))
         self.images: dict[str, bytes] = {}  # by path from the root
         parts = [NOTICE]
-        for cell in read_cells(root / 'nbs' / 'index.ipynb'):
+        for cell in filter(in_readme, read_cells(root / 'nbs' / 'index.ipynb')):
             written = [part.strip('\n') for part in self._parts(cell)]
             parts += [part for part in written if part.strip()]
         self.text = '\n\n'.join(parts) + '\n'
@@ -96,6 +98,11 @@ class Readme:
         return f'\n\n*{caption}*' if caption else ''
 
 
+def in_readme(cell: Cell) -> bool:
+    """Whether it is not for the site alone."""
+    return not cell.source.startswith(SITE_ONLY) and cell.options.get('readme') != 'false'
+
+
 def front_matter(source: str) -> str:
     """Title and description of a raw cell with YAML."""
     keys = dict(FRONT_MATTER.findall(source)) if source.startswith('---') else {}
@@ -136,11 +143,16 @@ def changed_files(root: Path, made: Readme) -> dict[Path, bytes]:
 
 
 def check_readme(root: Path) -> list[str]:
-    """What differs from index.ipynb."""
+    """What differs from index.ipynb, and whether it is too long."""
     made = Readme(root)
     differing = [*changed_files(root, made), *stale_images(root, made)]
-    return [f'{path.relative_to(root).as_posix()}: differs from nbs/index.ipynb, '
-            'run python -m tools.book readme' for path in differing]
+    found = [f'{path.relative_to(root).as_posix()}: differs from nbs/index.ipynb, '
+             'run python -m tools.book readme' for path in differing]
+    lines = len(made.text.splitlines())
+    if lines > LONGEST:
+        found.append(f'README.md: {lines} lines, at most {LONGEST}: leave cells of nbs/index.ipynb '
+                     f'to the site ({SITE_ONLY.strip()}, or readme: false)')
+    return found
 
 
 def write_readme(root: Path) -> str:
