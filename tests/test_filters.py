@@ -107,6 +107,42 @@ def test_code_that_is_no_cell_stays(fold):
     assert fold('pip install', classes=('sh',)) == {}
 
 
+# ---------------------------------------------------------------- tables
+
+@pytest.fixture
+def aligned():
+    "From rows of texts to the alignment that each column gets."
+    lua = lupa.LuaRuntime()
+    lua.execute("""pandoc = {utils = {stringify = function(text) return text end}}""")
+    lua.execute((NBS/'tables.lua').read_text())
+
+    def run(*rows):
+        cells = [[lua.table_from(dict(contents=text, col_span=1)) for text in row] for row in rows]
+        body = lua.table_from([lua.table_from(dict(cells=lua.table_from(row))) for row in cells])
+        bodies = lua.table_from([lua.table_from(dict(body=body))])
+        specs = lua.table_from([lua.table_from(['AlignDefault']) for _ in rows[0]])
+        lua.globals().Table(lua.table_from(dict(bodies=bodies, colspecs=specs)))
+        return ''.join('R' if spec[1] == 'AlignRight' else '-' for spec in specs.values())
+    return run
+
+
+@pytest.mark.parametrize(('texts', 'right'), [
+    (['24.93 ± 0.80', '-0.5', '+1,000'], True),
+    (['24.93 / 0.802', '', '12%'], True),
+    (['−3', '≤ 2', '1\u00a0000'], True),
+    (['1', 'no'], False),
+    (['x2', '3'], False),
+    (['', ''], False),
+    (['± .', '-'], False),
+])
+def test_numbers_stand_at_the_right(aligned, texts, right):
+    assert aligned(*([f'row {i}', text] for i, text in enumerate(texts))) == '-' + '-R'[right]
+
+
+def test_each_column_is_judged_by_itself(aligned):
+    assert aligned(['1', '2', 'a', '3'], ['4', '5', '6', '7']) == '-R-R'    # the first names rows
+
+
 # ---------------------------------------------------------------- the line above each chapter
 
 @pytest.fixture
