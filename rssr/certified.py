@@ -204,10 +204,10 @@ def certificate_figure(
         ax.set(title=title, xlabel='eps_rel', ylabel='certified PSNR, dB')
         ax.set_xscale('symlog', linthresh=min((e for e in at if e), default=1.))
         ax.set_xlim(left=min(at))
-        ax.set_xticks(at, [f'{e:.2g}' for e in at], fontsize=7)
+        ax.set_xticks(at, [f'{e:.2g}' for e in at], fontsize=8)
         ax.minorticks_off()
         ax.grid(alpha=.3)
-        ax.legend(fontsize=7, loc='center left', bbox_to_anchor=(1, .5))
+        ax.legend(fontsize=8, loc='center left', bbox_to_anchor=(1, .5))
     return fig
 
 # %% ../nbs/22_certified.ipynb #e6839159

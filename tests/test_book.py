@@ -63,6 +63,19 @@ def test_good_book_passes(book: Path, capsys: Capture) -> None:
 # ------------------------------------------------------------------ breaks in a notebook
 
 
+FIGURE = '#| label: fig-more\n#| fig-cap: More\n#| fig-alt: More'
+
+
+def drawing(
+    letters: float,  # their size on a page, pixels
+) -> str:
+    """An SVG picture twice as wide as its place, with one number and its exponent."""
+    points = 690 * 2 * 3 / 4
+    size = letters * 2 * 3 / 4
+    spans = f'<tspan style="font: {size}px">10</tspan><tspan style="font-size: 1px">2</tspan>'
+    return f'<svg width="{points}pt"><text>{spans}</text></svg>'
+
+
 def added(*cells: Cell) -> Change:
     """The chapter with more cells; the first of them is cell 6."""
 
@@ -147,6 +160,8 @@ TITLES = [
     (first_text, 'cell 1: text stands before the title'),
 ]
 FIGURES = [
+    (added(code(FIGURE, displayed('image/svg+xml', drawing(letters=7)))),
+     'cell 6: letters of 7.0 pixels on the page, draw fig-more narrower'),
     (replaced(3, '#| label: fig-other', '#| label: other'), 'cell 3: a figure without a label'),
     (replaced(3, '#| fig-cap: Toy\n', ''), 'cell 3: a figure without caption'),
     (replaced(3, '#| fig-alt: A toy\n', ''), 'cell 3: a figure without alt text'),
@@ -313,6 +328,14 @@ def test_no_false_alarm(
 ) -> None:
     """What looks like a break and is none."""
     write_background(book, [*BACKGROUND, text(source)])
+    status, out = called(book, capsys)
+    assert status == 0, out
+
+
+def test_letters_that_can_be_read_pass(book: Path, capsys: Capture) -> None:
+    """An exponent may be smaller."""
+    write_background(book, [
+        *BACKGROUND, code(FIGURE, displayed('image/svg+xml', drawing(letters=8)))])
     status, out = called(book, capsys)
     assert status == 0, out
 

@@ -107,6 +107,84 @@ def test_code_that_is_no_cell_stays(fold):
     assert fold('pip install', classes=('sh',)) == {}
 
 
+# ---------------------------------------------------------------- what nbdev says of a name
+
+CODE = """def one(
+    x,        # a
+):
+    "First. Said `here`."
+    return _help(x)
+
+def _help(x): return x
+
+class Two:
+    "Second."
+    y = 1
+"""
+
+
+@pytest.fixture
+def arranged():
+    "From the blocks of a page to their kinds and texts, in the order of the filter."
+    lua = lupa.LuaRuntime()
+    lua.execute("""
+        pandoc = {utils = {stringify = function(block) return block.said end}}
+        function Classes(names)
+            names.includes = function(list, wanted)
+                for _, name in ipairs(list) do if name == wanted then return true end end
+                return false
+            end
+            return names
+        end""")
+    lua.execute((NBS/'docs.lua').read_text())
+
+    def block(kind, said, fold='show'):
+        if kind != 'Cell': return lua.table_from(dict(t=kind, said=said))
+        attributes = lua.table_from({'code-fold': fold})
+        code = lua.table_from(dict(t='CodeBlock', text=said, attributes=attributes))
+        classes = lua.globals().Classes(lua.table_from(['cell']))
+        return lua.table_from(dict(t='Div', classes=classes, content=lua.table_from([code])))
+
+    def run(*blocks):
+        page = lua.table_from(dict(blocks=lua.table_from([block(*each) for each in blocks])))
+        found = lua.globals().Pandoc(page).blocks
+        return [one.said or one.content[1].attributes['code-summary'] or one.content[1].text
+                for one in found.values()]
+    return run
+
+
+def said_of(name: str, *texts: str) -> list[tuple[str, str]]:
+    "What nbdev writes below a cell."
+    return [('HorizontalRule', '-'), ('Para', 'source'), ('Header', name),
+            ('CodeBlock', f'def {name}()'), *(('Para', text) for text in texts)]
+
+
+HEADS = ['-', 'source', 'one', '-', 'source', 'Two']
+
+
+def test_a_heading_stands_above_its_source_and_the_copy_goes(arranged):
+    below = [*said_of('Two', 'Second.'), *said_of('one', 'First. Said here.')]
+    found = arranged(('Cell', CODE), *below, ('Para', 'Prose.'))
+    assert found == [*HEADS, 'Source of `one`, `Two`', 'Prose.']
+
+
+def test_where_the_source_is_folded_the_copy_is_read(arranged):
+    below = [*said_of('one', 'First.', 'Said here.'), *said_of('Two', 'Second.')]
+    found = arranged(('Cell', CODE, 'true'), *below, ('Para', 'Prose.'))
+    assert found == ['-', 'source', 'one', 'def one()', 'First.', 'Said here.',
+                     '-', 'source', 'Two', 'def Two()', 'Second.',
+                     'Source of `one`, `Two`', 'Prose.']
+
+
+def test_what_a_cell_does_not_define_stays(arranged):
+    below = said_of('other', 'First.')
+    texts = [said for _, said in below]
+    assert arranged(('Cell', CODE), *below) == [CODE, *texts]
+    assert arranged(('Para', 'Prose.'), *below) == ['Prose.', *texts]
+    assert arranged(*below) == texts
+    assert arranged(('Cell', CODE), ('HorizontalRule', '-'), ('Para', 'x')) == [CODE, '-', 'x']
+
+
 # ---------------------------------------------------------------- tables
 
 @pytest.fixture

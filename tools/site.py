@@ -1,10 +1,11 @@
 """The rendered book, measured in a browser:
 
-    python -m tools.site _docs [--pages sweep,index]
+    python -m tools.site _docs [--pages sweep,index] [--axe axe.min.js]
 
 A line a page, at 1400 pixels and at 390: what share of its height is code that is not folded, what
 is cut at the right without being able to scroll, what is wider than the window, and what it asks
-for from elsewhere."""
+for from elsewhere. With the script of axe-core (npm install axe-core) also how many texts have too
+little contrast, on the light page and on the dark one."""
 from __future__ import annotations
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 WINDOWS = (1400, 390)      # pixels
+THEMES = ('default', 'alternate')      # what Quarto calls light and dark
 NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable')
 FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
 # in the page: heights in pixels, and how many outputs hide a part of a line
@@ -48,6 +50,7 @@ class Page(NamedTuple):
     cut: int               # outputs that hide a part
     wide: tuple[int, ...]  # windows that it is wider than
     elsewhere: int         # addresses of others that it asks for
+    pale: tuple[int, ...]  # texts of too little contrast, light and dark; none without axe-core
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -69,6 +72,7 @@ def measured(
     browser: Any,          # of playwright
     root: str,             # address of the site
     name: str,             # of a page, without .html
+    axe: str = '',         # the script of axe-core, if contrast is to be measured
 ) -> Page:
     "One page, in each window."
     found, wide, asked = {}, [], set()
@@ -82,8 +86,28 @@ def measured(
         if seen['wide']: wide.append(width)
         page.close()
     others = [url for url in asked if not url.startswith((root, 'data:', 'blob:'))]
+    pale = pale_texts(browser, f'{root}/{name}.html', axe) if axe else ()
     return Page(name, found['height'], found['code'], found['pictures'], found['folded'],
-                found['cut'], tuple(wide), len(others))
+                found['cut'], tuple(wide), len(others), pale)
+
+
+def pale_texts(
+    browser: Any,          # of playwright
+    address: str,          # of a page
+    axe: str,              # the script of axe-core
+) -> tuple[int, ...]:
+    "How many texts have too little contrast (WCAG 2, AA), by axe-core, on each of the two themes."
+    found = []
+    for theme in THEMES:
+        page = browser.new_page(viewport=dict(width=WINDOWS[0], height=1000))
+        page.add_init_script(f"localStorage.setItem('quarto-color-scheme', '{theme}')")
+        page.goto(address, wait_until='domcontentloaded')
+        page.wait_for_timeout(1500)
+        page.evaluate(axe)
+        broken = page.evaluate("axe.run({runOnly: ['color-contrast']})")['violations']
+        found.append(sum(len(rule['nodes']) for rule in broken))
+        page.close()
+    return tuple(found)
 
 
 def told(
@@ -91,15 +115,16 @@ def told(
 ) -> str:
     "As a table."
     lines = [f'{"page":16} {"height":>7} {"code":>5} {"pictures":>8} {"folded":>6} {"cut":>4} '
-             f'{"elsewhere":>9}  wider than']
+             f'{"elsewhere":>9} {"pale":>7}  wider than']
     def over_all(what: str) -> int: return sum(round(getattr(page, what)) for page in pages)
     total = Page('all', over_all('height'), over_all('code'), over_all('pictures'),
-                 over_all('folded'), over_all('cut'), (), max(page.elsewhere for page in pages))
+                 over_all('folded'), over_all('cut'), (), max(page.elsewhere for page in pages),
+                 tuple(map(sum, zip(*(page.pale for page in pages)))))
     for page in [*pages, total]:
         wide = ', '.join(map(str, page.wide))
         lines.append(f'{page.name:16} {page.height:7.0f} {page.code/page.height:5.0%} '
                      f'{page.pictures/page.height:8.0%} {page.folded:6} {page.cut:4} '
-                     f'{page.elsewhere:9}  {wide}'.rstrip())
+                     f'{page.elsewhere:9} {" ".join(map(str, page.pale)):>7}  {wide}'.rstrip())
     return '\n'.join(lines)
 
 
@@ -109,15 +134,18 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('site', type=Path, help='folder with index.html')
     parser.add_argument('--pages', default='', help='names without .html; all by default')
+    parser.add_argument('--axe', type=Path, help='axe.min.js of axe-core, to measure contrast')
     args = parser.parse_args(argv)
     # short files lead from old addresses to new ones
     there = [path.stem for path in sorted(args.site.glob('*.html')) if path.stat().st_size > 20_000]
+    names = args.pages.split(',') if args.pages else there
+    if not names: parser.error(f'no page in {args.site}: render the book first (quarto render)')
+    axe = args.axe.read_text() if args.axe else ''
     root = f'http://127.0.0.1:{served(args.site).server_port}'
     path = os.environ.get('RSSR_BROWSER') or next(filter(None, map(shutil.which, NAMES)), None)
     with sync_playwright() as p:
         browser = p.chromium.launch(executable_path=path, args=FLAGS)
-        names = args.pages.split(',') if args.pages else there
-        print(told([measured(browser, root, name) for name in names]))
+        print(told([measured(browser, root, name, axe) for name in names]))
         browser.close()
 
 

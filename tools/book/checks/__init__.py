@@ -9,7 +9,13 @@ from collections.abc import Callable, Iterator
 
 from ..arguments import check_arguments
 from ..chapters import Book
-from .figures import check_alt_texts, check_figures, check_pictures, check_tables
+from .figures import (
+    check_alt_texts,
+    check_figures,
+    check_letters,
+    check_pictures,
+    check_tables,
+)
 from .links import check_docstrings, check_links, check_made_links, check_test_names
 from .outputs import check_options, check_outputs, check_printed, check_weight, check_widgets
 from .reference import check_overloads, check_reference
@@ -33,6 +39,7 @@ CHECKS: tuple[Check, ...] = (
     check_docstrings,
     check_test_names,
     check_figures,
+    check_letters,
     check_tables,
     check_pictures,
     check_alt_texts,

@@ -12,6 +12,12 @@ DRAWINGS = {'image/png', 'image/jpeg', 'image/svg+xml'}
 SEEN_AS_FIGURE = {*DRAWINGS, WIDGET_VIEW, 'text/html'}
 FIGURE_OPTIONS = {'fig-cap': 'caption', 'fig-alt': 'alt text'}
 IMAGE_TAG = re.compile(r'<img\b[^>]*>')
+COLUMN = 690  # pixels that a figure has on the page, at most
+SMALLEST = 8  # pixels of a letter there
+PIXELS = 4 / 3  # of a point
+WIDTH = re.compile(r'<svg[^>]*?\bwidth="([\d.]+)pt"')
+LETTERS = re.compile(r'<text\b.*?</text>', re.DOTALL)
+SIZE = re.compile(r'([\d.]+)px\b')
 ALT_TEXT = re.compile(r'\balt=["\'][^"\']')  # that is not empty
 
 
@@ -33,6 +39,27 @@ def missing_options(cell: Cell) -> Iterator[str]:
     for option, what in FIGURE_OPTIONS.items():
         if not cell.options.get(option):
             yield f'{cell.where}: a figure without {what}, add "#| {option}: ..."'
+
+
+def check_letters(book: Book) -> Iterator[str]:
+    """Letters of a drawing can be read where the page shows it."""
+    for cell in book.cells:
+        for output in cell.shown_outputs:
+            size = letter_size(output_data(output, 'image/svg+xml'))
+            if size < SMALLEST:
+                yield (f'{cell.where}: letters of {size:.1f} pixels on the page, '
+                       f'draw {cell.label} narrower or its letters larger, at least {SMALLEST}')
+
+
+def letter_size(drawing: str) -> float:
+    """Of the smallest text in an SVG picture, in pixels of the page; an exponent is none."""
+    width = WIDTH.search(drawing)
+    texts = [[*map(float, SIZE.findall(text))] for text in LETTERS.findall(drawing)]
+    sizes = [max(found) for found in texts if found]
+    if not width or not sizes:
+        return SMALLEST
+    shown = min(1, COLUMN / (PIXELS * float(width[1])))
+    return shown * PIXELS * min(sizes)
 
 
 def check_tables(book: Book) -> Iterator[str]:
