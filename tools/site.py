@@ -2,10 +2,10 @@
 
     python -m tools.site _docs [--pages sweep,index] [--axe axe.min.js]
 
-A line a page, at 1400 pixels and at 390: what share of its height is code that is not folded, what
-is cut at the right without being able to scroll, what is wider than the window, and what it asks
-for from elsewhere. With the script of axe-core (npm install axe-core) also how many texts have too
-little contrast, on the light page and on the dark one."""
+A line a page, at 1400 pixels and at 390: what share of its height is code that is not folded, how
+many of its lines wrap, what is cut at the right without being able to scroll, what is wider than
+the window, and what it asks for from elsewhere. With the script of axe-core (npm install axe-core)
+also how many texts have too little contrast, on the light page and on the dark one."""
 from __future__ import annotations
 
 import argparse
@@ -31,9 +31,14 @@ SCRIPT = '''() => {
     const pictures = all('figure img, .cell-output-display > img, canvas, .chart svg', main);
     const hidden = all('pre, table, math', main).filter(one =>
         one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).overflowX === 'hidden');
+    const lines = all('pre.sourceCode code > span', main).filter(one => {
+        const style = getComputedStyle(one);
+        return height(one) > 1.5*(parseFloat(style.lineHeight) || 1.2*parseFloat(style.fontSize));
+    });
     const total = list => list.reduce((sum, one) => sum + height(one), 0);
     return {
         height: height(main), code: total(code), pictures: total(pictures), cut: hidden.length,
+        wrapped: lines.length,
         folded: main.querySelectorAll('details.code-fold:not([open])').length,
         wide: document.documentElement.scrollWidth > window.innerWidth,
     };
@@ -47,6 +52,7 @@ class Page(NamedTuple):
     code: float            # of its code that is not folded
     pictures: float        # of its pictures
     folded: int            # cells
+    wrapped: int           # lines of code that take more than one
     cut: int               # outputs that hide a part
     wide: tuple[int, ...]  # windows that it is wider than
     elsewhere: int         # addresses of others that it asks for
@@ -88,7 +94,7 @@ def measured(
     others = [url for url in asked if not url.startswith((root, 'data:', 'blob:'))]
     pale = pale_texts(browser, f'{root}/{name}.html', axe) if axe else ()
     return Page(name, found['height'], found['code'], found['pictures'], found['folded'],
-                found['cut'], tuple(wide), len(others), pale)
+                found['wrapped'], found['cut'], tuple(wide), len(others), pale)
 
 
 def pale_texts(
@@ -110,21 +116,32 @@ def pale_texts(
     return tuple(found)
 
 
+HEAD = (f'{"page":16} {"height":>7} {"code":>5} {"pictures":>8} {"folded":>6} {"wrapped":>7} '
+        f'{"cut":>4} {"elsewhere":>9} {"pale":>7}  wider than')
+
+
+def over_all(
+    pages: list[Page],     # of the site
+) -> Page:
+    "Their sums; of addresses elsewhere, the most."
+    height, code, pictures, folded, wrapped, cut = (
+        sum(getattr(page, what) for page in pages) for what in Page._fields[1:7])
+    pale = tuple(map(sum, zip(*(page.pale for page in pages))))
+    elsewhere = max(page.elsewhere for page in pages)
+    return Page('all', height, code, pictures, folded, wrapped, cut, (), elsewhere, pale)
+
+
 def told(
     pages: list[Page],     # of the site
 ) -> str:
     "As a table."
-    lines = [f'{"page":16} {"height":>7} {"code":>5} {"pictures":>8} {"folded":>6} {"cut":>4} '
-             f'{"elsewhere":>9} {"pale":>7}  wider than']
-    def over_all(what: str) -> int: return sum(round(getattr(page, what)) for page in pages)
-    total = Page('all', over_all('height'), over_all('code'), over_all('pictures'),
-                 over_all('folded'), over_all('cut'), (), max(page.elsewhere for page in pages),
-                 tuple(map(sum, zip(*(page.pale for page in pages)))))
-    for page in [*pages, total]:
+    lines = [HEAD]
+    for page in [*pages, over_all(pages)]:
         wide = ', '.join(map(str, page.wide))
+        pale = ' '.join(map(str, page.pale))
         lines.append(f'{page.name:16} {page.height:7.0f} {page.code/page.height:5.0%} '
-                     f'{page.pictures/page.height:8.0%} {page.folded:6} {page.cut:4} '
-                     f'{page.elsewhere:9} {" ".join(map(str, page.pale)):>7}  {wide}'.rstrip())
+                     f'{page.pictures/page.height:8.0%} {page.folded:6} {page.wrapped:7} '
+                     f'{page.cut:4} {page.elsewhere:9} {pale:>7}  {wide}'.rstrip())
     return '\n'.join(lines)
 
 
