@@ -1,4 +1,5 @@
--- A line above each chapter: where the notebook runs without an installation, and its file.
+-- A line above each chapter: where the notebook runs without an installation, its file, and where
+-- its words are explained.
 
 local REPOSITORY = 'rssr/rssr'
 local COLAB = 'https://colab.research.google.com/github/' .. REPOSITORY .. '/blob/main/nbs/'
@@ -11,6 +12,8 @@ function Pandoc(document)
     pandoc.Link('Open in Colab', COLAB .. name),
     pandoc.Str(' · '),
     pandoc.Link('Download this notebook', FILE .. name),
+    pandoc.Str(' · '),
+    pandoc.Link('Words and symbols', 'words.html'),
   })
   document.blocks:insert(1, pandoc.Div({line}, pandoc.Attr('', {'notebook-links'})))
   return document

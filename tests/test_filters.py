@@ -248,10 +248,11 @@ def links():
 
 def test_each_chapter_links_to_its_notebook(links):
     first = links('/home/me/rssr/_proc/08_attacks.ipynb')
-    colab, _, file = first['inlines'].values()
+    colab, _, file, _, words = first['inlines'].values()
     assert colab['target'] == ('https://colab.research.google.com/github/rssr/rssr/blob/main/nbs/'
                                '08_attacks.ipynb')
     assert file['target'] == 'https://github.com/rssr/rssr/raw/main/nbs/08_attacks.ipynb'
+    assert words['target'] == 'words.html' and (NBS/'words.ipynb').exists()
     assert links('/home/me/rssr/_proc/references.qmd') is None
 
 
