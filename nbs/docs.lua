@@ -23,13 +23,21 @@ local function letters(text)
   return (text:gsub('[^%w]', ''))
 end
 
--- Where a cell defines a function or class of that name, and what it says from there to the next.
+-- Where a cell defines a function or class of that name, and the letters of its docstring.
 local function definition(code, name)
   local from = ('\n' .. code):find('\n%a+ ' .. name .. '%f[^%w_]')
   if not from then return nil end
   local rest = code:sub(from)
-  local to = rest:find('\n%a+ [%w_]+[%(:]', 2)
-  return from, letters(rest:sub(1, to or #rest))
+  local said = rest:match('[\n:]%s*"+([^"]*)')
+  return from, letters(said or '')
+end
+
+-- Where the docstring goes on after a paragraph; nothing if the paragraph is not the next of it.
+local function after(said, at, block)
+  if not block or block.t ~= 'Para' then return nil end
+  local text = letters(pandoc.utils.stringify(block))
+  if text == '' or said:sub(at, at + #text - 1) ~= text then return nil end
+  return at + #text
 end
 
 -- The entries below a cell that are of names defined in it, in its order, and where they end.
@@ -42,10 +50,11 @@ local function entries_below(blocks, i, code)
     local entry = {name = name, from = from, copy = {blocks[i + 3]}}
     entry.head = {blocks[i], blocks[i + 1], blocks[i + 2]}
     i = i + 4
-    while blocks[i] and blocks[i].t == 'Para'
-        and said:find(letters(pandoc.utils.stringify(blocks[i])), 1, true) do
+    local at = after(said, 1, blocks[i])
+    while at do
       entry.copy[#entry.copy + 1] = blocks[i]
       i = i + 1
+      at = after(said, at, blocks[i])
     end
     found[#found + 1] = entry
   end

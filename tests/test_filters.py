@@ -148,7 +148,8 @@ def arranged():
     def run(*blocks):
         page = lua.table_from(dict(blocks=lua.table_from([block(*each) for each in blocks])))
         found = lua.globals().Pandoc(page).blocks
-        return [one.said or one.content[1].attributes['code-summary'] or one.content[1].text
+        return [one.said if one.content is None else
+                one.content[1].attributes['code-summary'] or one.content[1].text
                 for one in found.values()]
     return run
 
@@ -174,6 +175,13 @@ def test_where_the_source_is_folded_the_copy_is_read(arranged):
     assert found == ['-', 'source', 'one', 'def one()', 'First.', 'Said here.',
                      '-', 'source', 'Two', 'def Two()', 'Second.',
                      'Source of `one`, `Two`', 'Prose.']
+
+
+@pytest.mark.parametrize('prose', ['Said here.', 'x', 'First', '', 'Second.'])
+def test_prose_below_a_cell_stays_whatever_it_says(arranged, prose):
+    "Only the docstring goes, paragraph after paragraph from its beginning."
+    found = arranged(('Cell', CODE), *said_of('one', 'First. Said here.'), ('Para', prose))
+    assert found == ['-', 'source', 'one', 'Source of `one`', prose]
 
 
 def test_what_a_cell_does_not_define_stays(arranged):
