@@ -308,7 +308,8 @@ def is_out_of_memory(
     error: BaseException,  # any
 ) -> bool:                 # whether it says so
     "Whether memory has run out, of the machine or of a graphics card, whoever says so."
-    wanting = 'out of memory', 'not enough memory', 'allocate memory', 'create a primitive'
+    wanting = ('out of memory', 'not enough memory', 'allocate memory', 'create a primitive',
+               'failed to map segment')            # of a library that is loaded when it is needed
     return isinstance(error, MemoryError) or any(words in str(error) for words in wanting)
 
 def announce(
@@ -486,7 +487,7 @@ def command(
         parser.exit(130, f'{prog}: interrupted; the same command {what_next}\n')
     except (ValueError, TypeError, OSError, ArithmeticError) as e:
         parser.exit(2, f'{prog}: {e}\n')
-    except (MemoryError, RuntimeError) as e:
+    except (MemoryError, RuntimeError, ImportError) as e:
         if not is_out_of_memory(e): raise
         parser.exit(2, f'{prog}: {_memory_advice(e, [*of_config, *args])}\n')
 
