@@ -5,7 +5,7 @@
 
 Photographs that are measured already are not measured again, so an interrupted run goes on. What
 is there of a folder that is not whole yet lies under begun, where no table reads it; --set-aside
-packs it into two files, to be committed.
+packs it into an archive, to be committed.
 A finished folder keeps what was asked for and nothing else: rows of an older way of drawing, of
 older networks or of an older version go. Hours on 2 CPU cores.
 """

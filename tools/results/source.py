@@ -28,11 +28,16 @@ class Source:
     label: str = 'imagenet-sample/val'    # what its photographs for validation are called
     results: Path = RESULTS               # folder of all results
 
+    def packed(self, name: str) -> Path:
+        "The archive of what was set aside of a folder."
+        return self.results/'begun'/f'{name}.tar.xz'
+
     def begun(self, name: str) -> Path:
         "Where a folder is made, on top of the rows that it has; no table reads from there."
         folder = self.results/'begun'/name
-        if not folder.exists() and (self.results/name).exists():
-            shutil.copytree(self.results/name, folder)
+        if folder.exists(): return folder
+        if self.packed(name).exists(): shutil.unpack_archive(self.packed(name), folder)
+        elif (self.results/name).exists(): shutil.copytree(self.results/name, folder)
         return folder
 
     def val(self, images: int) -> Photographs | Crops:
@@ -76,4 +81,5 @@ def finish(
     write(rows, source.results/name)
     begun = source.begun(name)
     shutil.rmtree(begun)
+    source.packed(name).unlink(missing_ok=True)
     with suppress(OSError): begun.parent.rmdir()      # another folder may be on its way

@@ -155,11 +155,13 @@ def chosen_for(
 
 
 def set_aside(source: Source) -> list[str]:
-    "Rows of folders that are not whole yet, as csv: to be kept, and to go on from elsewhere."
+    "Rows of folders that are not whole yet, packed: to be kept, and to go on from elsewhere."
     swept = ['sigma_g', 'sigma_g_by_radius', *(folder.name for part in SWEEPS for folder in part())]
     found = [name for name in swept if (source.results/'begun'/name/'jobs').exists()]
     for name in found:
         folder = source.begun(name)
         write_results(read_results(folder), folder)
         shutil.rmtree(folder/'jobs')
+        shutil.make_archive(str(folder), 'xztar', folder)
+        shutil.rmtree(folder)
     return found
